@@ -1,0 +1,3 @@
+//! Client load for any ZooKeeper.
+
+fn main() {}

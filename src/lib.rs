@@ -1,0 +1,3 @@
+//! RingKeeper: Apache ZooKeeper's service on a thread-per-core, io_uring engine.
+
+pub mod types;
