@@ -1,3 +1,4 @@
 //! RingKeeper: Apache ZooKeeper's service on a thread-per-core, io_uring engine.
 
+pub mod session;
 pub mod types;

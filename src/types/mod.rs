@@ -4,6 +4,7 @@
 //! place by making two things that must not be mixed up impossible to mix up.
 
 pub mod durable;
+pub mod hash;
 pub mod ids;
 pub mod limits;
 pub mod path;
@@ -11,6 +12,7 @@ pub mod time;
 pub mod zxid;
 
 pub use durable::{DurableUpTo, Generation};
+pub use hash::IdMap;
 pub use ids::{ConnId, ServerId, SessionId, ShardId, Xid};
 pub use time::{Instant, Now, WallTime};
 pub use zxid::Zxid;
