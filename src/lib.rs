@@ -2,3 +2,4 @@
 
 pub mod session;
 pub mod types;
+pub mod wire;
