@@ -93,6 +93,24 @@ impl CommitBatch {
         self.placed.clear();
     }
 
+    /// Adds a transaction; `placed` is where in [`CommitBatch::placed`] its blobs begin.
+    pub fn push(&mut self, zxid: Zxid, origin: Option<Origin>, payload: &[u8], placed: usize) {
+        assert!(!payload.is_empty(), "every transaction has a header");
+        let start = narrow(self.bytes.len());
+        self.bytes.extend_from_slice(payload);
+        self.items.push(Committed {
+            zxid,
+            origin,
+            payload: start..narrow(self.bytes.len()),
+            placed: narrow(placed)..narrow(self.placed.len()),
+        });
+    }
+
+    /// Adds the answer to a sync: everything up to `zxid` is before it.
+    pub fn push_sync(&mut self, zxid: Zxid, origin: Origin) {
+        self.items.push(Committed { zxid, origin: Some(origin), payload: 0..0, placed: 0..0 });
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
@@ -107,6 +125,17 @@ impl CommitBatch {
     pub fn placed(&self, item: &Committed) -> &[Placed] {
         &self.placed[widen(&item.placed)]
     }
+}
+
+impl Committed {
+    /// Whether this answers a sync, which is no transaction.
+    pub fn is_sync(&self) -> bool {
+        self.payload.is_empty()
+    }
+}
+
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).expect("a batch is cut long before 4 GiB")
 }
 
 fn widen(range: &Range<u32>) -> Range<usize> {
