@@ -76,6 +76,7 @@
 //! | shard | one core's thread and all it owns |
 //! | turn | one round of a loop: take what arrived, step, send |
 
+pub mod config;
 pub mod session;
 pub mod types;
 pub mod wire;
