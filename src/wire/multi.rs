@@ -8,7 +8,7 @@ use super::jute::{DecodeError, Reader, Record, Text, Writer};
 use super::op::{Request, code};
 use super::records::records;
 use super::reply::ErrorReply;
-use super::request::{CreateTtlRequest, flags};
+use super::request::{CreateRequest, CreateTtlRequest, flags};
 use super::stat::Stat;
 use crate::types::limits::MULTI_OPS_MAX;
 
@@ -109,8 +109,11 @@ impl<'a> Iterator for Operations<'a> {
 
 impl ExactSizeIterator for Operations<'_> {}
 
-/// Decodes one operation. Creates become the kind that their flags say, whatever their opcode
-/// (`Op.Create` of Apache), which top-level creates do not.
+/// Decodes one operation.
+///
+/// The kind of a create follows its flags as much as its opcode, which is not so outside a multi
+/// (`MultiOperationRecord.java`, `Op.java` of 3.9.5). What makes Apache's decoder fail is
+/// undecodable here, too: null paths, null ACLs, unknown flags.
 fn operation<'a>(
     kind: i32,
     input: &mut Reader<'a>,
@@ -132,41 +135,49 @@ fn operation<'a>(
     if !fits {
         return Err(DecodeError::UnknownOp(kind));
     }
-    match Request::decode_any(kind, input)? {
+    let request = match Request::decode_any(kind, input)? {
+        Request::Create(body) => create(body, Request::Create)?,
+        Request::Create2(body) => create(body, Request::Create2)?,
+        Request::CreateContainer(body) => create(body, Request::CreateContainer)?,
+        Request::CreateTtl(body) => create_ttl(body),
+        other => other,
+    };
+    let has_path = match &request {
         Request::Create(body) | Request::Create2(body) | Request::CreateContainer(body) => {
-            check_acl(body.acl.is_null())?;
-            match body.flags {
-                flags::CONTAINER => Ok(Request::CreateContainer(body)),
-                // A record without a TTL cannot say which one.
-                flags::PERSISTENT_TTL | flags::PERSISTENT_SEQUENTIAL_TTL => {
-                    Err(DecodeError::Value("flags"))
-                }
-                _ => Ok(Request::Create(body)),
-            }
+            body.path.is_some()
         }
-        Request::CreateTtl(body) => {
-            check_acl(body.acl.is_null())?;
-            Ok(with_ttl(body))
-        }
-        other => Ok(other),
+        Request::CreateTtl(body) => body.path.is_some(),
+        Request::Delete(body) => body.path.is_some(),
+        Request::SetData(body) => body.path.is_some(),
+        Request::Check(body) => body.path.is_some(),
+        _ => true,
+    };
+    if has_path { Ok(request) } else { Err(DecodeError::Null) }
+}
+
+fn create<'a>(
+    body: CreateRequest<'a>,
+    otherwise: fn(CreateRequest<'a>) -> Request<'a>,
+) -> Result<Request<'a>, DecodeError> {
+    match body.flags {
+        flags::PERSISTENT..=flags::CONTAINER if body.acl.is_null() => Err(DecodeError::Null),
+        flags::CONTAINER => Ok(Request::CreateContainer(body)),
+        flags::PERSISTENT..flags::CONTAINER => Ok(otherwise(body)),
+        // Among them those with a TTL, which this record cannot tell.
+        _ => Err(DecodeError::Value("flags")),
     }
 }
 
-/// Apache fails on a null list here, and only here.
-fn check_acl(is_null: bool) -> Result<(), DecodeError> {
-    if is_null { Err(DecodeError::Null) } else { Ok(()) }
-}
-
-fn with_ttl(body: CreateTtlRequest<'_>) -> Request<'_> {
+/// Only with flags that mean a TTL is this one.
+fn create_ttl(body: CreateTtlRequest<'_>) -> Request<'_> {
     match body.flags {
         flags::PERSISTENT_TTL | flags::PERSISTENT_SEQUENTIAL_TTL => Request::CreateTtl(body),
         _ => {
             let CreateTtlRequest { path, data, acl, flags, ttl: _ } = body;
-            let body = super::request::CreateRequest { path, data, acl, flags };
-            if flags == flags::CONTAINER {
-                Request::CreateContainer(body)
-            } else {
-                Request::Create(body)
+            let body = CreateRequest { path, data, acl, flags };
+            match flags {
+                flags::CONTAINER => Request::CreateContainer(body),
+                _ => Request::Create(body),
             }
         }
     }
