@@ -142,3 +142,23 @@ fn widen(range: &Range<u32>) -> Range<usize> {
     let widen = |at: u32| usize::try_from(at).expect("a usize has 32 bits or more");
     widen(range.start)..widen(range.end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blobs_hold_any_offset_and_length_of_the_arena() {
+        for offset in [0, 1, 0xff_ffff_fffe, 0xff_ffff_ffff] {
+            for length in [0, 1, 0xff_fffe] {
+                let blob = BlobRef::new(offset, length).expect("it fits");
+                assert_eq!((blob.offset(), blob.length()), (offset, length));
+                assert!(!blob.is_null());
+            }
+        }
+        assert_eq!(BlobRef::new(1 << 40, 0), None);
+        assert_eq!(BlobRef::new(0, 1 << 24), None);
+        assert_eq!(BlobRef::new((1 << 40) - 1, BlobRef::LENGTH_MAX), None, "null looks so");
+        assert_eq!((BlobRef::NULL.length(), BlobRef::NULL.is_null()), (0, true));
+    }
+}

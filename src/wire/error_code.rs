@@ -98,3 +98,20 @@ error_codes! {
     /// The request waited too long and was not executed.
     -127 ThrottledOp "THROTTLEDOP"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_found_by_their_numbers() {
+        for code in ErrorCode::ALL {
+            assert_eq!(ErrorCode::from_code(code.code()), Some(*code));
+        }
+        for unassigned in [1, -9, -10, -11, -15, -104, -116, -117, -126, -128] {
+            assert_eq!(ErrorCode::from_code(unassigned), None);
+        }
+        assert_eq!(ErrorCode::NoNode.code(), -101);
+        assert_eq!(ErrorCode::NoNode.name(), "NONODE");
+    }
+}

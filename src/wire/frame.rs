@@ -53,10 +53,14 @@ impl Frames {
     ///
     /// After an error the stream cannot be understood any more.
     #[inline]
-    pub fn next<'b>(&'b mut self, input: &mut &'b [u8]) -> Result<Option<&'b [u8]>, BadLength> {
+    pub fn next<'f, 'i: 'f>(
+        &'f mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<&'f [u8]>, BadLength> {
         if self.head == self.held.len() {
             self.release();
-            let Some((prefix, rest)) = input.split_first_chunk::<PREFIX_BYTES>() else {
+            let whole: &'i [u8] = input;
+            let Some((prefix, rest)) = whole.split_first_chunk::<PREFIX_BYTES>() else {
                 self.stash(input);
                 *input = &[];
                 return Ok(None);
@@ -74,7 +78,7 @@ impl Frames {
     }
 
     /// The same, when part of the frame is held.
-    fn next_held<'b>(&'b mut self, input: &mut &'b [u8]) -> Result<Option<&'b [u8]>, BadLength> {
+    fn next_held(&mut self, input: &mut &[u8]) -> Result<Option<&[u8]>, BadLength> {
         self.take(input, PREFIX_BYTES);
         let Some((prefix, _)) = self.held[self.head..].split_first_chunk::<PREFIX_BYTES>() else {
             return Ok(None);

@@ -309,13 +309,11 @@ impl<'a> Record<'a> for Text<'a> {
 ///
 /// Decoding checks every element once; [`Seq::iter`] decodes them again, one by one, where they
 /// lie. To encode one, make it from a slice ([`Seq::from`]) or use [`Writer::seq`].
-#[derive(Clone, Copy)]
 pub struct Seq<'a, T> {
     items: Items<'a, T>,
     _element: PhantomData<fn() -> T>,
 }
 
-#[derive(Clone, Copy)]
 enum Items<'a, T> {
     Null,
     /// `count` encoded elements, checked.
@@ -325,6 +323,23 @@ enum Items<'a, T> {
     },
     Slice(&'a [T]),
 }
+
+// By hand: copying the view needs no copy of an element.
+impl<T> Clone for Seq<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Seq<'_, T> {}
+
+impl<T> Clone for Items<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Items<'_, T> {}
 
 impl<'a, T: Record<'a> + Clone> Seq<'a, T> {
     /// The null vector.

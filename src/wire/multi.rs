@@ -203,6 +203,14 @@ macro_rules! lists {
             }
         }
 
+        impl<'a> IntoIterator for &$name<'a> {
+            type Item = Request<'a>;
+            type IntoIter = Operations<'a>;
+            fn into_iter(self) -> Operations<'a> {
+                self.iter()
+            }
+        }
+
         impl<'a> Record<'a> for $name<'a> {
             fn encode(&self, out: &mut Writer<'_>) {
                 self.list.encode(out);
