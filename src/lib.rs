@@ -77,6 +77,7 @@
 //! | turn | one round of a loop: take what arrived, step, send |
 
 pub mod config;
+pub mod net;
 pub mod session;
 pub mod types;
 pub mod wire;
