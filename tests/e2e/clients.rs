@@ -9,8 +9,9 @@ use std::process::Command;
 /// A program on the JVM: the library `pom` fetches in `version`, and the folders of its source.
 pub struct Jvm {
     pub name: &'static str,
-    /// The pom's folder below `tests/e2e`; it has a property `{name}.version`.
+    /// The folder of its pom below `tests/e2e`.
     pub pom: &'static str,
+    /// The pom's property for the version.
     pub property: &'static str,
     pub version: &'static str,
     /// Folders below `tests/e2e`, compiled together.

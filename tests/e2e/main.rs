@@ -11,13 +11,11 @@
 #[path = "../support/apache.rs"]
 #[allow(dead_code, reason = "each test target uses a part")]
 mod apache;
-#[allow(dead_code)]
 mod clients;
 mod harness;
 #[path = "../support/server.rs"]
 #[allow(dead_code, reason = "each test target uses a part")]
 mod server;
-#[allow(dead_code)]
 mod tools;
 
 use clients::Jvm;
@@ -146,4 +144,76 @@ fn node_client() {
         "restart",
     ];
     run("node", clients::node(), &checks);
+}
+
+/// The recipes that Curator 4 and 5 share; `restart` comes last.
+const RECIPES: &[&str] = &[
+    "framework",
+    "transaction",
+    "background_and_namespace",
+    "container_and_ttl",
+    "authorization",
+    "ensemble_tracker",
+    "mutex_reentrant",
+    "mutex_under_contention",
+    "mutex_of_a_lost_session",
+    "read_write_lock",
+    "semaphore",
+    "leader_latch",
+    "leader_selector",
+    "simple_queue",
+    "distributed_queue",
+    "barriers",
+    "shared_count",
+    "atomic_long",
+    "persistent_node_and_group",
+    "path_children_cache",
+    "node_and_tree_cache",
+    "restart",
+];
+
+fn curator(
+    version: &'static str,
+    folders: &'static [&'static str],
+    main: &'static str,
+    checks: &[&str],
+) {
+    let (name, pom, property) = ("curator", "curator", "curator.version");
+    let jvm = Jvm { name, pom, property, version, folders, main };
+    run(&format!("curator-{version}"), jvm.build(), checks);
+}
+
+#[test]
+fn curator_4() {
+    let folders = &["java/shared", "curator/common", "curator/v43"];
+    curator("4.3.0", folders, "Main43", RECIPES);
+}
+
+/// Its caches stand on persistent watches.
+#[test]
+fn curator_5() {
+    let folders = &["java/shared", "curator/common", "curator/v59"];
+    let first = &["curator_cache", "persistent_watcher", "persistent_ttl_node"];
+    let checks = [first, RECIPES, &["curator_cache_over_restart"]].concat();
+    curator("5.9.0", folders, "Main59", &checks);
+}
+
+#[test]
+fn c_client() {
+    #[rustfmt::skip]
+    let checks = [
+        "basic", "modes", "multi", "pipelined_and_sync", "auth_and_acls", "watches",
+        "remove_watches", "session_reattach", "config_and_reconfig", "restart",
+    ];
+    run("c", clients::c(), &checks);
+}
+
+#[test]
+fn rust_client() {
+    #[rustfmt::skip]
+    let checks = [
+        "basic", "modes", "pipelined", "multi", "auth", "watches", "persistent_watches", "lock",
+        "reattach", "config_and_reconfig", "restart",
+    ];
+    run("rust", clients::rust(), &checks);
 }
