@@ -1,6 +1,8 @@
 //! The same life without io_uring: readiness from epoll, one receive buffer for all, and log
 //! writes on a few threads that ring the core's bell.
 
+#![allow(unsafe_code)]
+
 use std::net::TcpListener;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -10,11 +12,10 @@ use std::{io, thread};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use rustix::event::{Timespec, epoll};
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 use rustix::net::{RecvFlags, SocketFlags};
 
 use super::connection::Connection;
-use super::disk::Settled;
 use super::net::{Event, Received, Wants};
 use super::{DiskWrite, DiskWritten, Wake};
 use crate::types::ConnId;
@@ -270,7 +271,7 @@ impl Writers {
             let name = format!("log-{number}");
             threads.push(thread::Builder::new().name(name).spawn(move || {
                 while let Ok(write) = todo.recv() {
-                    if answers.send(write_whole(write)).is_err() {
+                    if answers.send(write_durably(write)).is_err() {
                         return;
                     }
                     wake.ring();
@@ -291,13 +292,17 @@ impl Drop for Writers {
     }
 }
 
-fn write_whole(mut write: DiskWrite) -> DiskWritten {
-    loop {
-        let slices = [io::IoSlice::new(write.slice())];
-        let answer =
-            rustix::io::pwritev2(&write.file, &slices, write.offset, ReadWriteFlags::DSYNC);
-        if let Settled::Ended(result) = write.settle(answer.map_err(io::Error::from)) {
-            return DiskWritten { id: write.id, buffer: write.buffer, result };
-        }
-    }
+fn write_durably(write: DiskWrite) -> DiskWritten {
+    // SAFETY: whoever called `Net::write` keeps file and memory until the answer has come.
+    let (file, bytes) = unsafe {
+        (BorrowedFd::borrow_raw(write.fd), std::slice::from_raw_parts(write.address, write.len))
+    };
+    let slices = [io::IoSlice::new(bytes)];
+    let result = match pwritev2(file, &slices, write.offset, ReadWriteFlags::DSYNC) {
+        // Older kernels and some file systems know no flags.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => rustix::io::pwrite(file, bytes, write.offset)
+            .and_then(|count| rustix::fs::fdatasync(file).map(|()| count)),
+        result => result,
+    };
+    DiskWritten { id: write.id, result: result.map_err(Errno::raw_os_error) }
 }

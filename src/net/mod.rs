@@ -115,7 +115,7 @@ pub enum Flow {
 /// What a connection's socket is read for. Implemented by the loop.
 pub trait Service {
     /// Whether the next frame of an open connection may be handed over.
-    fn accepts(&self, conn: ConnId) -> bool;
+    fn accepts(&mut self, conn: ConnId) -> bool;
 
     /// A complete frame, without its length. `first` is the one that must be the handshake.
     fn frame(&mut self, conn: ConnId, peer: SocketAddr, first: bool, frame: &[u8]) -> Flow;

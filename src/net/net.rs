@@ -1,7 +1,7 @@
 //! The table of connections and the rules of their lives; the same over both back ends.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
@@ -266,8 +266,38 @@ impl Net {
     }
 
     /// Writes durably to a file; [`Service::written`] is the answer.
-    pub fn write(&mut self, write: DiskWrite) -> Result<()> {
+    ///
+    /// # Safety
+    /// The file stays open and the memory where it is, unchanged, until the answer has come or
+    /// this `Net` is dropped, which waits for all answers.
+    #[allow(unsafe_code)]
+    pub unsafe fn write(&mut self, write: DiskWrite) -> Result<()> {
         kernel!(self, kernel => kernel.write(write))
+    }
+
+    /// Tells the kernel once and for all where log writes come from, so that it need not look at
+    /// each. `false` if it may not (epoll, or a small RLIMIT_MEMLOCK): all works without.
+    ///
+    /// # Safety
+    /// The memory stays where it is for as long as this `Net` lives, or is never named by a later
+    /// [`DiskWrite::registered`].
+    #[allow(unsafe_code)]
+    pub unsafe fn register_memory(&mut self, memory: &[(*const u8, usize)]) -> bool {
+        match &mut self.kernel {
+            // SAFETY: as the caller promises.
+            Kernel::Uring(kernel) => unsafe { kernel.register_memory(memory) },
+            Kernel::Epoll(_) => false,
+        }
+    }
+
+    /// Keeps a file open for as long as the kernel may still carry out writes of this core, which
+    /// can be a moment longer than the process lives: for the lock of a directory.
+    pub fn keep_open(&mut self, file: BorrowedFd<'_>) -> Result<()> {
+        match &mut self.kernel {
+            Kernel::Uring(kernel) => kernel.keep_open(file),
+            // Its writes are system calls of threads, which end before their process does.
+            Kernel::Epoll(_) => Ok(()),
+        }
     }
 
     /// Sends what is queued: one `send` for each connection that has something new.

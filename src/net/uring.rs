@@ -22,7 +22,6 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use memmap2::MmapMut;
 
 use super::connection::{Connection, GENERATION_BITS};
-use super::disk::Settled;
 use super::net::{Event, Received, Wants};
 use super::{DiskWrite, DiskWritten, Wake};
 use crate::types::ConnId;
@@ -72,8 +71,10 @@ pub(super) struct Uring {
     wake: Arc<Wake>,
     /// Where the kernel puts the bell's count. Boxed: its address must stay.
     bell_count: Box<[u8; 8]>,
-    /// Log writes under way, by the index in their user data.
-    writes: Vec<Option<DiskWrite>>,
+    /// Log writes under way.
+    under_way: usize,
+    /// The log's memory is registered.
+    has_memory: bool,
     /// An accepted socket was reported whose accept has ended as well.
     accept_ended: bool,
 }
@@ -94,7 +95,8 @@ impl Uring {
             buffers,
             wake,
             bell_count: Box::new([0; 8]),
-            writes: Vec::new(),
+            under_way: 0,
+            has_memory: false,
             accept_ended: false,
         };
         uring.hear_bell()?;
@@ -106,8 +108,8 @@ impl Uring {
             self.enter(0, None)?;
         }
         // SAFETY: every caller passes an entry whose file and memory stay valid until its
-        // completion: sockets and files are closed after it (`Net::bury`, `DiskWrite::file`),
-        // buffers are owned by `self`, which waits for its writes before it goes.
+        // completion: sockets are closed after it (`Net::bury`), receive buffers and the bell's
+        // count are owned by `self`, and whoever called `Net::write` promises it for writes.
         unsafe { self.ring.submission().push(entry) }
             .map_err(|_| io::Error::other("io_uring takes no more submissions"))
     }
@@ -186,31 +188,47 @@ impl Uring {
     }
 
     pub(super) fn write(&mut self, write: DiskWrite) -> io::Result<()> {
-        let index = self.writes.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.writes.push(None);
-            self.writes.len() - 1
-        });
-        self.writes[index] = Some(write);
-        self.submit_write(index)
+        let length = u32::try_from(write.len).expect("a log batch is far below 4 GiB");
+        let flags = rustix::io::ReadWriteFlags::DSYNC.bits().cast_signed();
+        let fd = Fd(write.fd);
+        let entry = match write.registered.filter(|_| self.has_memory) {
+            Some(index) => opcode::WriteFixed::new(fd, write.address, length, index)
+                .offset(write.offset)
+                .rw_flags(flags)
+                .build(),
+            None => opcode::Write::new(fd, write.address, length)
+                .offset(write.offset)
+                .rw_flags(flags)
+                .build(),
+        };
+        assert!(write.id < 1 << KIND_SHIFT, "writes are counted from 1");
+        self.push(&entry.user_data(kind::WRITE << KIND_SHIFT | write.id))?;
+        self.under_way += 1;
+        Ok(())
     }
 
-    fn submit_write(&mut self, index: usize) -> io::Result<()> {
-        let write = self.writes[index].as_ref().expect("it is submitted while it is under way");
-        let bytes = write.slice();
-        let length = u32::try_from(bytes.len()).expect("a log batch is far below 4 GiB");
-        let flags = rustix::io::ReadWriteFlags::DSYNC.bits().cast_signed();
-        let entry = opcode::Write::new(Fd(write.file.as_raw_fd()), bytes.as_ptr(), length)
-            .offset(write.offset)
-            .rw_flags(flags)
-            .build()
-            .user_data(
-                kind::WRITE << KIND_SHIFT | u64::try_from(index).expect("an index is small"),
-            );
-        self.push(&entry)
+    /// # Safety
+    /// As [`super::Net::register_memory`].
+    pub(super) unsafe fn register_memory(&mut self, memory: &[(*const u8, usize)]) -> bool {
+        let vectors: Vec<_> = memory
+            .iter()
+            .map(|(address, len)| libc::iovec {
+                iov_base: address.cast_mut().cast(),
+                iov_len: *len,
+            })
+            .collect();
+        // SAFETY: as the caller promises.
+        let result = unsafe { self.ring.submitter().register_buffers(&vectors) };
+        self.has_memory = result.is_ok();
+        self.has_memory
+    }
+
+    pub(super) fn keep_open(&mut self, file: BorrowedFd<'_>) -> io::Result<()> {
+        self.ring.submitter().register_files(&[file.as_raw_fd()])
     }
 
     pub(super) fn writes_under_way(&self) -> usize {
-        self.writes.iter().flatten().count()
+        self.under_way
     }
 
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -270,7 +288,7 @@ impl Uring {
                     let _ = self.hear_bell();
                     None
                 }
-                kind::WRITE => self.on_write(&completion),
+                kind::WRITE => Some(self.on_write(&completion)),
                 kind::CANCEL => None,
                 kind => unreachable!("nothing is submitted with kind {kind}"),
             };
@@ -296,21 +314,13 @@ impl Uring {
         }
     }
 
-    fn on_write(&mut self, completion: &cqueue::Entry) -> Option<Event> {
-        let index = completion.user_data() & ((1 << KIND_SHIFT) - 1);
-        let index = usize::try_from(index).expect("it was an index");
-        let answer = usize::try_from(completion.result())
-            .map_err(|_| io::Error::from_raw_os_error(-completion.result()));
-        let write = self.writes[index].as_mut().expect("a write completes once");
-        let result = match write.settle(answer) {
-            Settled::Ended(result) => result,
-            Settled::Again => match self.submit_write(index) {
-                Ok(()) => return None,
-                Err(error) => Err(error),
-            },
-        };
-        let write = self.writes[index].take().expect("it was there a moment ago");
-        Some(Event::Written(DiskWritten { id: write.id, buffer: write.buffer, result }))
+    fn on_write(&mut self, completion: &cqueue::Entry) -> Event {
+        self.under_way -= 1;
+        let result = completion.result();
+        Event::Written(DiskWritten {
+            id: completion.user_data() & ((1 << KIND_SHIFT) - 1),
+            result: usize::try_from(result).map_err(|_| -result),
+        })
     }
 
     /// What a receive has put into `buffer`.
