@@ -79,6 +79,7 @@
 pub mod config;
 pub mod net;
 pub mod session;
+pub mod tree;
 pub mod types;
 pub mod wire;
 pub mod zab;
