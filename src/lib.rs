@@ -80,6 +80,7 @@ pub mod config;
 pub mod net;
 pub mod session;
 pub mod tree;
+pub mod storage;
 pub mod types;
 pub mod wire;
 pub mod zab;

@@ -1,0 +1,45 @@
+//! Planted bugs, for the proof that the tests bite.
+//!
+//! `mutant!("name")` is `false` in every ordinary build and vanishes. With the cargo feature
+//! `mutants` it asks at run time whether the bug of that name is planted: by [`plant`] for the
+//! calling thread, or by the environment variable `RINGKEEPER_MUTANT` for a whole process.
+
+/// Whether the planted bug of this name is active. Constant `false` without the feature.
+#[macro_export]
+macro_rules! mutant {
+    ($name:literal) => {
+        cfg!(feature = "mutants") && $crate::types::mutant::planted($name)
+    };
+}
+
+#[cfg(feature = "mutants")]
+mod planting {
+    use std::cell::Cell;
+    use std::sync::OnceLock;
+
+    thread_local! {
+        static HERE: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    static PROCESS: OnceLock<Option<String>> = OnceLock::new();
+
+    /// Plants the bug of that name in the calling thread; `None` takes it out again.
+    pub fn plant(name: Option<&'static str>) {
+        HERE.with(|here| here.set(name));
+    }
+
+    /// Whether `name` is planted here.
+    pub fn planted(name: &str) -> bool {
+        let process = PROCESS.get_or_init(|| std::env::var("RINGKEEPER_MUTANT").ok());
+        HERE.with(Cell::get) == Some(name) || process.as_deref() == Some(name)
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub use planting::{plant, planted};
+
+/// Never, without the feature.
+#[cfg(not(feature = "mutants"))]
+pub const fn planted(_name: &str) -> bool {
+    false
+}
