@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A blank line ends a block. The commands of one block are sent together, those of one connection
-//! in one segment. Where our server answers differently on purpose, a second part under
+//! in one segment. An answer that depends on a race inside the server has its other form under
+//! `---- or`. Where our server answers differently on purpose, a second part under
 //! `---- ours NAME` holds its answer, and DEVIATIONS.md explains NAME.
 
 use std::fs;
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub struct Block {
     pub question: String,
     pub apache: String,
+    /// The other answer of a server that decides by a race.
+    pub or: Option<String>,
     pub ours: Option<Deviation>,
 }
 
@@ -34,21 +37,32 @@ impl Block {
         self.question.lines().filter(|line| !line.starts_with('#')).collect()
     }
 
+    /// Is this one of the answers that Apache gives?
+    pub fn is_apaches(&self, answer: &str) -> bool {
+        self.apache == answer || self.or.as_deref() == Some(answer)
+    }
+
     fn parse(text: &str) -> Block {
         let (question, rest) = text.split_once("\n----\n").expect("a block has a line ----");
-        let (apache, ours) = match rest.split_once("\n---- ours ") {
+        let (rest, ours) = match rest.split_once("\n---- ours ") {
             None => (rest, None),
-            Some((apache, ours)) => {
+            Some((rest, ours)) => {
                 let (name, answer) = ours.split_once('\n').expect("an answer below its dashes");
-                let ours = Deviation { name: name.to_string(), answer: answer.to_string() };
-                (apache, Some(ours))
+                (rest, Some(Deviation { name: name.to_string(), answer: answer.to_string() }))
             }
         };
-        Block { question: question.to_string(), apache: apache.to_string(), ours }
+        let (apache, or) = match rest.split_once("\n---- or\n") {
+            None => (rest, None),
+            Some((apache, or)) => (apache, Some(or.to_string())),
+        };
+        Block { question: question.to_string(), apache: apache.to_string(), or, ours }
     }
 
     fn text(&self) -> String {
         let mut text = format!("{}\n----\n{}", self.question, self.apache);
+        if let Some(or) = &self.or {
+            text += &format!("\n---- or\n{or}");
+        }
         if let Some(ours) = &self.ours {
             text += &format!("\n---- ours {}\n{}", ours.name, ours.answer);
         }

@@ -59,6 +59,7 @@ impl Driver {
     pub fn answer(&mut self, commands: &[&str]) -> Result<String, String> {
         let mut lines = Vec::new();
         let mut asked: Vec<String> = Vec::new();
+        let mut waits = Vec::new();
         if self.running.is_none() && !commands.iter().any(|line| line.starts_with("server")) {
             self.start(&[])?;
         }
@@ -73,7 +74,7 @@ impl Driver {
             if !asked.iter().any(|known| known == name) {
                 asked.push(name.to_string());
             }
-            self.on_client(name, rest, &mut lines);
+            self.on_client(name, rest, &mut lines, &mut waits);
         }
         for name in &asked {
             if let Some(client) = self.clients.get_mut(name) {
@@ -82,6 +83,9 @@ impl Driver {
         }
         for name in &asked {
             self.collect(name, &mut lines);
+        }
+        for (name, max, frames) in waits {
+            self.wait(&name, max, frames, &mut lines);
         }
         self.barrier(&mut lines);
         Ok(if lines.is_empty() { "nothing".to_string() } else { lines.join("\n") })
@@ -144,7 +148,13 @@ impl Driver {
         Ok(())
     }
 
-    fn on_client(&mut self, name: &str, words: &[Word], lines: &mut Vec<String>) {
+    fn on_client(
+        &mut self,
+        name: &str,
+        words: &[Word],
+        lines: &mut Vec<String>,
+        waits: &mut Vec<(String, Duration, i64)>,
+    ) {
         let mut words = words;
         let mut xid = None;
         if let Word::Text(first) = &words[0]
@@ -155,6 +165,10 @@ impl Driver {
         }
         let verb = words[0].text().to_string();
         let words = &words[1..];
+        if !self.clients.contains_key(name) && !matches!(verb.as_str(), "open" | "connect") {
+            lines.push(format!("{name} is not connected"));
+            return;
+        }
         match verb.as_str() {
             "open" => {
                 let _ = self.open(name, lines);
@@ -168,20 +182,18 @@ impl Driver {
                 let (bytes, expected) = raw_words(words);
                 let client = self.client(name);
                 client.push(&bytes);
-                client.expected.extend(vec![Expected::Unknown; expected]);
+                client.expect_frames(expected);
             }
             "frame" => {
                 let (bytes, expected) = raw_words(words);
                 let client = self.client(name);
                 client.push_frame(&bytes);
-                client.expected.extend(vec![Expected::Unknown; expected]);
+                client.expect_frames(expected);
             }
             "wait" => {
                 let millis = u64::try_from(words[0].number()).expect("no negative wait");
-                let max = Duration::from_millis(millis);
-                if !self.receive(name, max, lines) {
-                    lines.push(format!("{name} nothing"));
-                }
+                let frames = words.get(1).map_or(1, Word::number);
+                waits.push((name.to_string(), Duration::from_millis(millis), frames));
             }
             "op" => {
                 let code = i32::try_from(words[0].number()).expect("an opcode is an int");
@@ -264,7 +276,7 @@ impl Driver {
         }
         let client = self.client(name);
         client.push_frame(&payload);
-        client.expected.push_back(Expected::Connect);
+        client.expect_frames(1);
     }
 
     fn request(&mut self, name: &str, op: Op, xid: Option<i32>, body: &[u8]) {
@@ -297,6 +309,19 @@ impl Driver {
         }
     }
 
+    /// Reads `frames` frames that nobody asked for, or the end, each within `max`.
+    fn wait(&mut self, name: &str, max: Duration, frames: i64, lines: &mut Vec<String>) {
+        for _ in 0..frames {
+            if !self.clients.contains_key(name) {
+                return;
+            }
+            if !self.receive(name, max, lines) {
+                lines.push(format!("{name} nothing"));
+                return;
+            }
+        }
+    }
+
     /// Reads one frame, or the end, into the transcript. False when nothing came.
     fn receive(&mut self, name: &str, max: Duration, lines: &mut Vec<String>) -> bool {
         match self.client(name).receive(max) {
@@ -317,6 +342,13 @@ impl Driver {
 
     /// A frame as a line; `None` for the answer to a barrier.
     fn on_frame(&mut self, name: &str, frame: &[u8]) -> Option<String> {
+        if let Some(Expected::Reply { op, .. }) = self.client(name).expected.front()
+            && op.name == "createSession"
+            && frame.len() >= 36
+        {
+            self.client(name).expected.pop_front();
+            return Some(self.on_connected(name, frame));
+        }
         if let Some(Expected::Connect) = self.client(name).expected.front() {
             self.client(name).expected.pop_front();
             self.note(false, "connect", CONNECT, frame);
@@ -328,7 +360,8 @@ impl Driver {
             return Some(format!("hex={}", show::hex(frame)));
         };
         let body = &frame[16..];
-        if xid == -1 {
+        let is_reply = self.client(name).expected.iter().any(|expected| expected.has_xid(xid));
+        if xid == -1 && !is_reply {
             self.note(false, "notification", NOTIFICATION, frame);
             return Some(show::event(zxid, body));
         }
@@ -354,12 +387,19 @@ impl Driver {
         let id = frame.get(8..16).map_or(0, |id| i64::from_be_bytes(id.try_into().expect("eight")));
         if id != 0 && !self.sessions.contains_key(&id) {
             let mut fresh = name.to_string();
+            let mut number = 1;
             while self.sessions.values().any(|known| *known == fresh) {
-                fresh.push('\'');
+                number += 1;
+                fresh = format!("{name}.{number}");
             }
             self.sessions.insert(id, fresh);
         }
-        self.client(name).is_established = id != 0;
+        let client = self.client(name);
+        client.is_established = id != 0;
+        if id == 0 {
+            // A refusal, behind which the server closes.
+            client.expected.push_front(Expected::Unknown);
+        }
         show::connect_response(frame, &self.sessions)
     }
 

@@ -157,7 +157,7 @@ impl Running {
 
     /// Sends a four-letter word and returns all of the answer.
     pub fn word(&self, word: &str) -> std::io::Result<String> {
-        let mut socket = TcpStream::connect_timeout(&self.address(), Duration::from_secs(5))?;
+        let mut socket = TcpStream::connect(self.address())?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         socket.write_all(word.as_bytes())?;
         let mut answer = Vec::new();
