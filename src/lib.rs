@@ -76,6 +76,7 @@
 //! | shard | one core's thread and all it owns |
 //! | turn | one round of a loop: take what arrived, step, send |
 
+pub mod admin;
 pub mod config;
 pub mod net;
 pub mod session;
