@@ -32,6 +32,7 @@ fn options() -> Options {
     let config = ["tickTime=500", "maxClientCnxns=0"];
     let flags = [
         "zookeeper.extendedTypesEnabled=true",
+        "zookeeper.enforceQuota=true",
         "znode.container.checkIntervalMs=400",
         // The password of `super` is `test`.
         "zookeeper.DigestAuthenticationProvider.superDigest=super:D/InIHSb7yEEbrWz8b9l71RjZJU=",

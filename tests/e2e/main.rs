@@ -20,6 +20,7 @@ mod tools;
 
 use clients::Jvm;
 use harness::run;
+use std::process::Command;
 
 /// What a Java client of any version is asked to do.
 const CHECKS_34: &[&str] = &[
@@ -44,6 +45,7 @@ const CHECKS_34: &[&str] = &[
     "watch_children",
     "watch_before_later_reply",
     "session_timeout_bounds",
+    "session_that_may_be_read_only",
     "session_reattach",
     "session_wrong_password",
     "session_closed_elsewhere",
@@ -79,10 +81,18 @@ const CHECKS_39: &[&str] = &[
     "get_ephemerals",
     "get_all_children_number",
     "who_am_i",
-    "add_watch_async",
+    "async_of_3_9",
+    "quota",
     "reconnect_keeps_persistent_watches",
     "restart_keeps_persistent_watches",
 ];
+
+/// The harness itself: what prints nothing has checked nothing, however well it ends.
+#[test]
+#[should_panic(expected = "passed other checks than it should")]
+fn a_program_that_checks_nothing_fails() {
+    run("nothing", Ok(Command::new("true")), &["basic"]);
+}
 
 fn java(
     version: &'static str,

@@ -65,6 +65,7 @@ final class Checks34 {
         Check.run("watch_children", this::watchChildren);
         Check.run("watch_before_later_reply", this::watchBeforeLaterReply);
         Check.run("session_timeout_bounds", this::sessionTimeoutBounds);
+        Check.run("session_that_may_be_read_only", this::sessionThatMayBeReadOnly);
         Check.run("session_reattach", this::sessionReattach);
         Check.run("session_wrong_password", this::sessionWrongPassword);
         Check.run("session_closed_elsewhere", this::sessionClosedElsewhere);
@@ -494,6 +495,14 @@ final class Checks34 {
         Handle between = Handle.open(server, 4321);
         Check.equal(4321, between.getSessionTimeout(), "timeout between");
         between.close();
+    }
+
+    /** A server that can write gives a session that can. */
+    private void sessionThatMayBeReadOnly() throws Exception {
+        ZooKeeper zk = new ZooKeeper(server, 8000, event -> {}, true);
+        Check.eventually(10, "connected", () -> zk.getState() == ZooKeeper.States.CONNECTED);
+        zk.create("/rw-session", null, OPEN, EPHEMERAL);
+        zk.close();
     }
 
     private void sessionReattach() throws Exception {

@@ -7,6 +7,7 @@ import static org.apache.zookeeper.Watcher.Event.EventType.NodeDeleted;
 import static org.apache.zookeeper.Watcher.Event.EventType.PersistentWatchRemoved;
 import static org.apache.zookeeper.ZooDefs.Ids.OPEN_ACL_UNSAFE;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -18,6 +19,7 @@ import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.KeeperException.Code;
 import org.apache.zookeeper.Op;
 import org.apache.zookeeper.OpResult;
+import org.apache.zookeeper.StatsTrack;
 import org.apache.zookeeper.WatchedEvent;
 import org.apache.zookeeper.Watcher.Event.KeeperState;
 import org.apache.zookeeper.Watcher.WatcherType;
@@ -45,7 +47,8 @@ final class Checks39 {
         Check.run("get_ephemerals", this::getEphemerals);
         Check.run("get_all_children_number", this::getAllChildrenNumber);
         Check.run("who_am_i", this::whoAmI);
-        Check.run("add_watch_async", this::addWatchAsync);
+        Check.run("async_of_3_9", this::asyncOf39);
+        Check.run("quota", this::quota);
         Check.run("reconnect_keeps_persistent_watches", this::reconnectKeepsPersistentWatches);
         Check.run("restart_keeps_persistent_watches", this::restartKeepsPersistentWatches);
     }
@@ -211,18 +214,56 @@ final class Checks39 {
         zk.close();
     }
 
-    private void addWatchAsync() throws Exception {
+    private void asyncOf39() throws Exception {
         Handle zk = Handle.open(server);
-        CountDownLatch done = new CountDownLatch(1);
-        int[] code = {-1};
-        zk.addWatch("/awa", PERSISTENT, (rc, path, ctx) -> {
-            code[0] = rc;
-            done.countDown();
+        List<String> seen = Collections.synchronizedList(new ArrayList<>());
+        CountDownLatch last = new CountDownLatch(1);
+        zk.addWatch("/a39", PERSISTENT, (rc, path, ctx) -> seen.add("addWatch " + rc), null);
+        zk.create("/a39", null, OPEN, CreateMode.EPHEMERAL);
+        zk.events.expect(NodeCreated, "/a39");
+        zk.getEphemerals((rc, ctx, paths) -> seen.add("ephemerals " + rc + paths), null);
+        zk.getAllChildrenNumber("/a39", (rc, path, ctx, number) -> seen.add("number " + rc + number), null);
+        zk.multi(Arrays.asList(Op.getData("/a39"), Op.getChildren("/none")),
+                (rc, path, ctx, results) -> seen.add("multiRead " + rc + " " + results.size()), null);
+        zk.removeWatches("/a39", zk.events, WatcherType.Any, false, (rc, path, ctx) -> seen.add("other " + rc), null);
+        zk.removeAllWatches("/a39", WatcherType.Any, false, (rc, path, ctx) -> {
+            seen.add("remove " + rc);
+            last.countDown();
         }, null);
-        Check.that(done.await(10, TimeUnit.SECONDS), "the reply came");
-        Check.equal(0, code[0], "rc");
-        zk.create("/awa", null, OPEN, CreateMode.PERSISTENT);
-        zk.events.expect(NodeCreated, "/awa");
+        Check.that(last.await(10, TimeUnit.SECONDS), "the last reply came, after " + seen);
+        // The library itself makes the error of one read the result of all.
+        Check.equal(Arrays.asList("addWatch 0", "ephemerals 0[/a39]", "number 00", "multiRead -101 2",
+                "other -121", "remove 0"), seen, "replies");
+        zk.close();
+    }
+
+    /** The harness starts servers with zookeeper.enforceQuota, which makes hard limits act. */
+    private void quota() throws Exception {
+        Handle zk = Handle.open(server);
+        zk.create("/q", null, OPEN, CreateMode.PERSISTENT);
+        StatsTrack limits = new StatsTrack();
+        limits.setCount(2);
+        limits.setCountHardLimit(3);
+        limits.setBytes(-1);
+        limits.setByteHardLimit(10);
+        zk.create("/zookeeper/quota/q", null, OPEN, CreateMode.PERSISTENT);
+        zk.create("/zookeeper/quota/q/zookeeper_limits", limits.getStatsBytes(), OPEN, CreateMode.PERSISTENT);
+        StatsTrack none = new StatsTrack();
+        none.setCount(0);
+        none.setBytes(0);
+        zk.create("/zookeeper/quota/q/zookeeper_stats", none.getStatsBytes(), OPEN, CreateMode.PERSISTENT);
+        zk.create("/q/a", Checks34.bytes("12345"), OPEN, CreateMode.PERSISTENT);
+        // The count covers /q itself. The second limit is a soft one and only logged.
+        zk.create("/q/b", Checks34.bytes("123"), OPEN, CreateMode.PERSISTENT);
+        Checks34.refused(Code.QUOTAEXCEEDED, () -> zk.create("/q/c", null, OPEN, CreateMode.PERSISTENT));
+        Checks34.refused(Code.QUOTAEXCEEDED, () -> zk.setData("/q/b", Checks34.bytes("123456"), -1));
+        zk.setData("/q/b", Checks34.bytes("12345"), -1);
+        StatsTrack used = new StatsTrack(zk.getData("/zookeeper/quota/q/zookeeper_stats", false, null));
+        Check.equal("3 10", used.getCount() + " " + used.getBytes(), "count and bytes used");
+        zk.delete("/q/a", -1);
+        zk.create("/q/c", null, OPEN, CreateMode.PERSISTENT);
+        used = new StatsTrack(zk.getData("/zookeeper/quota/q/zookeeper_stats", false, null));
+        Check.equal("3 5", used.getCount() + " " + used.getBytes(), "count and bytes used");
         zk.close();
     }
 
