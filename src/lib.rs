@@ -83,5 +83,6 @@ pub mod session;
 pub mod tree;
 pub mod storage;
 pub mod types;
+pub mod watch;
 pub mod wire;
 pub mod zab;
