@@ -123,6 +123,32 @@ fn java_client_3_9() {
     java("3.9.5", &["java/shared", "java/v34", "java/v35", "java/v39"], "Main39", &checks);
 }
 
+/// What zkCli.sh starts.
+#[test]
+fn command_line_tool() {
+    let checks = [
+        "create_and_get",
+        "create_modes",
+        "list",
+        "set_and_delete",
+        "stat",
+        "acl",
+        "quota",
+        "watch",
+        "numbers_and_identities",
+        "config_reconfig_sync",
+    ];
+    let jvm = Jvm {
+        name: "zkcli",
+        pom: "java",
+        property: "zookeeper.version",
+        version: "3.9.5",
+        folders: &["java/shared", "java/zkcli"],
+        main: "MainZkCli",
+    };
+    run("zkcli", jvm.build(), &checks);
+}
+
 #[test]
 fn kazoo() {
     #[rustfmt::skip]

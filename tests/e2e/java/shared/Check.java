@@ -1,5 +1,6 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -15,6 +16,9 @@ final class Check {
 
     private static final BufferedReader STDIN =
             new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    /** Kept, since a program may divert what its library prints. */
+    private static final PrintStream OUT = System.out;
+
     private static boolean failed = false;
 
     private Check() {}
@@ -33,7 +37,7 @@ final class Check {
 
     /** Ends the program. Non-daemon threads of a client library must not keep it alive. */
     static void exit() {
-        System.out.flush();
+        OUT.flush();
         Runtime.getRuntime().halt(failed ? 1 : 0);
     }
 
@@ -78,8 +82,8 @@ final class Check {
     }
 
     private static synchronized void say(String line) {
-        System.out.println(line);
-        System.out.flush();
+        OUT.println(line);
+        OUT.flush();
     }
 
     /** The line of the check itself, not the one in this class or in the library. */
