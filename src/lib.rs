@@ -78,10 +78,11 @@
 
 pub mod admin;
 pub mod config;
+pub mod front;
 pub mod net;
 pub mod session;
-pub mod tree;
 pub mod storage;
+pub mod tree;
 pub mod types;
 pub mod watch;
 pub mod wire;

@@ -107,8 +107,7 @@ fn refuse_java(dir: &Path, ours: &Path) -> Result<(), Error> {
             .iter()
             .any(|prefix| name.starts_with(prefix))
     };
-    let has_data =
-        entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_data));
+    let has_data = entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_data));
     match has_data && !ours.join("meta").exists() {
         true => Err(Error::JavaDirectory { path: java }),
         false => Ok(()),

@@ -49,11 +49,9 @@ impl Name {
     /// Where the file lives.
     pub fn dir(self) -> Dir {
         match self {
-            Self::Segment(_)
-            | Self::SegmentTemp
-            | Self::Meta
-            | Self::MetaTemp
-            | Self::Reserve => Dir::Log,
+            Self::Segment(_) | Self::SegmentTemp | Self::Meta | Self::MetaTemp | Self::Reserve => {
+                Dir::Log
+            }
             Self::Snapshot(_) | Self::SnapshotTemp | Self::Damaged(_) => Dir::Snapshots,
         }
     }
@@ -126,8 +124,13 @@ pub trait Disk {
     /// Makes an empty file, or empties the one there is.
     fn create(&mut self, name: Name) -> io::Result<()>;
     /// Writes all of `blocks` at `offset`, a multiple of a block.
-    fn write(&mut self, name: Name, offset: u64, blocks: &[Block], when: Durability)
-    -> io::Result<()>;
+    fn write(
+        &mut self,
+        name: Name,
+        offset: u64,
+        blocks: &[Block],
+        when: Durability,
+    ) -> io::Result<()>;
     /// Reads at `offset` until `into` is full or the file ends; the number of bytes read.
     fn read(&mut self, name: Name, offset: u64, into: &mut [Block]) -> io::Result<usize>;
     /// Cuts or extends the file.

@@ -88,10 +88,9 @@ impl Error {
     /// Whether the cause is a full disk or a used-up quota.
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Io { source, .. } | Self::Write { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            ),
+            Self::Io { source, .. } | Self::Write { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
             Self::Full { .. } => true,
             Self::Corrupt { .. }
             | Self::Missing { .. }

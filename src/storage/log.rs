@@ -330,7 +330,8 @@ impl Log {
 
     /// Ends the segment and begins the next one; `false` while that is not prepared.
     fn roll(&mut self, needed: u64) -> bool {
-        let fits = |next: &Prepare| needed + SEGMENT_HEADER_BYTES + to_u64(BLOCK_BYTES) <= next.bytes;
+        let fits =
+            |next: &Prepare| needed + SEGMENT_HEADER_BYTES + to_u64(BLOCK_BYTES) <= next.bytes;
         let Some(next) = self.prepared.filter(fits) else { return false };
         assert!(next.number == self.segment + 1, "segment {} after {}", next.number, self.segment);
         let (last, chain) = self.placed;

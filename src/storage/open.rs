@@ -118,7 +118,8 @@ fn open_until<D: Disk>(
     report.last = last_in_log.max(base);
     report.notes.extend(scan.notes.iter().cloned());
     if base > last_in_log && !scan.segments.is_empty() {
-        let note = format!("the snapshot at {base} is ahead of the log, which ends at {last_in_log}");
+        let note =
+            format!("the snapshot at {base} is ahead of the log, which ends at {last_in_log}");
         report.notes.push(note);
     }
     let log = go_on(disk, config, identity, scan, &mut report)?;

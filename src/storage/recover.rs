@@ -281,7 +281,8 @@ impl<D: Disk> Walk<'_, D> {
                     return Ok(Step::Enter(*header));
                 }
                 if header.prev == self.scan.end.segment && header.base > self.scan.last {
-                    let why = "entries between two segments are gone, the snapshot that had them too";
+                    let why =
+                        "entries between two segments are gone, the snapshot that had them too";
                     return Err(Error::Missing { path, why });
                 }
                 let fault = Fault::Garbage("a segment that does not continue the one before it");
@@ -303,8 +304,7 @@ impl<D: Disk> Walk<'_, D> {
     }
 
     fn continues(&self, header: &SegmentHeader) -> bool {
-        let chained =
-            header.chain == self.scan.chain || crate::mutant!("chain-not-checked");
+        let chained = header.chain == self.scan.chain || crate::mutant!("chain-not-checked");
         header.prev == self.scan.end.segment && header.base == self.scan.last && chained
     }
 

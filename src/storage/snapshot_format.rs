@@ -99,12 +99,10 @@ impl SnapshotHeader {
         let Some(block) = block.get(..BLOCK_BYTES) else {
             return Err(Fault::Garbage("a snapshot shorter than its header"));
         };
-        let u64_at = |at: usize| {
-            u64::from_le_bytes(block[at..at + 8].try_into().expect("eight bytes"))
-        };
-        let u32_at = |at: usize| {
-            u32::from_le_bytes(block[at..at + 4].try_into().expect("four bytes"))
-        };
+        let u64_at =
+            |at: usize| u64::from_le_bytes(block[at..at + 8].try_into().expect("eight bytes"));
+        let u32_at =
+            |at: usize| u32::from_le_bytes(block[at..at + 4].try_into().expect("four bytes"));
         if crc32c::crc32c(&block[..CRC_AT]) != u32_at(CRC_AT) || u64_at(0) != MAGIC {
             return Err(Fault::Garbage("a snapshot header with a wrong checksum"));
         }

@@ -16,9 +16,20 @@ pub fn is_counted(path: &str) -> bool {
 
 /// One znode's part, whether it counts or not.
 pub fn of_znode(path: &str, data: Option<&[u8]>, stat: &Persisted) -> u32 {
+    of_numbers(of_prefix(path, data), stat)
+}
+
+/// The part over path and data alone, from which [`of_numbers`] goes on.
+pub fn of_prefix(path: &str, data: Option<&[u8]>) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(if path == "/" { b"" } else { path.as_bytes() });
     crc.update(data.unwrap_or_default());
+    crc.finalize()
+}
+
+/// A znode's part, from the part over its path and data.
+pub fn of_numbers(prefix: u32, stat: &Persisted) -> u32 {
+    let mut crc = crc32fast::Hasher::new_with_initial(prefix);
     let mut numbers = [0; 60];
     let longs = [stat.czxid.0, stat.mzxid.0, stat.pzxid.0, stat.ctime, stat.mtime];
     for (to, long) in numbers.chunks_exact_mut(8).zip(longs) {

@@ -877,6 +877,11 @@ impl Tree {
         self.quotas.iter()
     }
 
+    /// The secret of its hashes, for tables of paths beside it.
+    pub fn hash_key(&self) -> HashKey {
+        self.key
+    }
+
     /// Apache's digest of the whole tree.
     pub fn digest(&self) -> i64 {
         self.digest
