@@ -77,6 +77,7 @@
 //! | turn | one round of a loop: take what arrived, step, send |
 
 pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod front;
 pub mod net;

@@ -1,3 +1,19 @@
-//! The server's program.
+//! The server's program: hands what the process was given to the command line.
 
-fn main() {}
+use std::env;
+use std::process::ExitCode;
+
+use ringkeeper::cli::{self, Given};
+
+fn main() -> ExitCode {
+    let given = Given {
+        arguments: env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect(),
+        server_jvmflags: env::var("SERVER_JVMFLAGS").unwrap_or_default(),
+        jvmflags: env::var("JVMFLAGS").unwrap_or_default(),
+    };
+    let start = |_config| {
+        log::error!("the loops are not part of this build");
+        cli::exit::UNEXPECTED
+    };
+    ExitCode::from(cli::run(&given, start))
+}

@@ -8,6 +8,9 @@
 pub mod counts;
 pub mod environment;
 pub mod four_letter;
+pub mod log_limit;
+pub mod log_line;
+pub mod logger;
 pub mod metrics;
 pub mod stats;
 pub mod version;

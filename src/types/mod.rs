@@ -7,6 +7,7 @@ pub mod durable;
 pub mod hash;
 pub mod ids;
 pub mod limits;
+pub mod messages;
 pub mod mutant;
 pub mod path;
 pub mod time;
