@@ -81,6 +81,7 @@ pub mod cli;
 pub mod config;
 pub mod front;
 pub mod net;
+pub mod prep;
 pub mod session;
 pub mod storage;
 pub mod tree;

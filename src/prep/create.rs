@@ -71,9 +71,7 @@ impl<'a> Wish<'a> {
             }
             // createTTL without a TTL passes Apache's checks when the TTL is -1, and then ends
             // every server that applies it.
-            flags::PERSISTENT..=flags::CONTAINER
-                if self.ttl < 0 && self.op != code::CreateTtl =>
-            {
+            flags::PERSISTENT..=flags::CONTAINER if self.ttl < 0 && self.op != code::CreateTtl => {
                 Ok(())
             }
             _ => Err(ErrorCode::BadArguments),
@@ -177,12 +175,7 @@ impl Step<'_> {
     }
 
     /// Compared with the committed usage, as by Apache's server: what is pending can overshoot.
-    pub(super) fn check_quota(
-        &self,
-        path: &str,
-        bytes: i64,
-        count: i64,
-    ) -> Result<(), ErrorCode> {
+    pub(super) fn check_quota(&self, path: &str, bytes: i64, count: i64) -> Result<(), ErrorCode> {
         if !self.view.config.enforce_quota {
             return Ok(());
         }

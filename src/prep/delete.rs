@@ -50,10 +50,8 @@ impl Step<'_> {
         if znode.children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        if matches!(
-            self.view.config.owners.kind(znode.stat.ephemeral_owner),
-            OwnerKind::Session(_)
-        ) {
+        if matches!(self.view.config.owners.kind(znode.stat.ephemeral_owner), OwnerKind::Session(_))
+        {
             return Err(ErrorCode::BadVersion);
         }
         let parent = self.find(parent_path)?;

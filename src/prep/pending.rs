@@ -239,7 +239,13 @@ impl Pending {
     }
 
     /// A znode changes.
-    pub(super) fn update(&mut self, view: &View<'_>, path: &str, before: &Znode, after: &After<'_>) {
+    pub(super) fn update(
+        &mut self,
+        view: &View<'_>,
+        path: &str,
+        before: &Znode,
+        after: &After<'_>,
+    ) {
         let with_digest = view.config.digest && digest::is_counted(path);
         let old_prefix = || match before.place.slot {
             Some(slot) => self.slot(slot).state.prefix,

@@ -30,7 +30,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The paths of the session's ephemerals as they will be: the oldest first, uncommitted last.
+    /// The paths of the session's ephemerals as they will be, sorted: the transaction must not tell
+    /// how far the commits had come when it was prepared.
     fn ephemerals(&self) -> Vec<String> {
         let session = self.submission.session;
         let is_own = |path: &str| {
@@ -54,6 +55,7 @@ impl Step<'_> {
                 paths.push(path.to_owned());
             }
         }
+        paths.sort_unstable();
         paths
     }
 }

@@ -24,8 +24,7 @@ impl Step<'_> {
         SetDataTxn { path: Text::Borrowed(path), data: body.data, version }
             .encode(&mut Writer::new(self.out));
         let stat = Persisted { mzxid: self.zxid, mtime: self.wall.0, version, ..znode.stat };
-        let after =
-            After { stat, children: znode.children, data: Some(body.data), acl: None };
+        let after = After { stat, children: znode.children, data: Some(body.data), acl: None };
         self.pending.update(&self.view, path, &znode, &after);
         Ok(())
     }
