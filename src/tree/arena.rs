@@ -55,7 +55,8 @@ const OFFSET_BITS: u32 = 40;
 struct Shared {
     table: Box<[AtomicPtr<u8>]>,
     blocks: Mutex<Vec<Block>>,
-    maps: Vec<Bytes>,
+    /// Keeps what the table's pointers into a mapped file lead to.
+    _maps: Vec<Bytes>,
 }
 
 /// Memory from the allocator: one chunk, or several in a row for one long blob.
@@ -97,7 +98,7 @@ impl Shared {
         let table = Box::<[AtomicPtr<u8>]>::new_zeroed_slice(CHUNKS_MAX);
         // SAFETY: all zero bytes are a null `AtomicPtr`.
         let table = unsafe { table.assume_init() };
-        Self { table, blocks: Mutex::new(Vec::new()), maps }
+        Self { table, blocks: Mutex::new(Vec::new()), _maps: maps }
     }
 
     /// Where `len` bytes at `offset` lie. Panics if that is outside of the arena.

@@ -26,14 +26,13 @@
 //! `tree.rs` what transactions do; `arena.rs` who may write where, and when; `image.rs` the image,
 //! byte by byte.
 
-#![allow(dead_code, reason = "images come next")]
-
 mod acls;
 mod arena;
 mod change;
 mod cow;
 pub mod digest;
 mod ephemerals;
+mod image;
 pub mod index;
 pub mod quota;
 mod reapable;
@@ -44,6 +43,7 @@ mod znode;
 
 pub use acls::{AclId, Acls};
 pub use change::{Change, ChangeKind, Changes, OpResult};
+pub use image::{IMAGE_ALIGN, Image, ImageError};
 pub use index::HashKey;
 pub use reapable::ReapRules;
 pub use tree::{Config, Tree};

@@ -129,25 +129,7 @@ impl Tree {
     ///
     /// `key` is random and secret: clients choose paths, and must not be able to choose hashes.
     pub fn new(config: Config, key: HashKey) -> Self {
-        let blobs = Blobs::Owner(Box::new(Writer::new()));
-        let mut tree = Self {
-            config,
-            key,
-            blobs,
-            znodes: Znodes::new(),
-            paths: Index::new(PATH_TABLES),
-            acls: Acls::new(key),
-            ephemerals: Ephemerals::new(key),
-            reapable: Reapable::new(),
-            quotas: Quotas::default(),
-            sessions: Sessions::new(key),
-            version: 0,
-            last_zxid: Zxid::ZERO,
-            digest: digest::FRESH,
-            // Apache's count: the lengths of "/", /zookeeper, …/quota and …/config.
-            data_bytes: 44,
-            scratch: String::new(),
-        };
+        let mut tree = Self::empty(config, key, Blobs::Owner(Box::new(Writer::new())));
         let read = [Acl::new(perms::READ, "world", "anyone")];
         for (path, acl) in [
             ("/zookeeper", AclList::NULL),
@@ -171,6 +153,28 @@ impl Tree {
         }
         tree.check();
         tree
+    }
+
+    /// Only the root.
+    pub(super) fn empty(config: Config, key: HashKey, blobs: Blobs) -> Self {
+        Self {
+            config,
+            key,
+            blobs,
+            znodes: Znodes::new(),
+            paths: Index::new(PATH_TABLES),
+            acls: Acls::new(key),
+            ephemerals: Ephemerals::new(key),
+            reapable: Reapable::new(),
+            quotas: Quotas::default(),
+            sessions: Sessions::new(key),
+            version: 0,
+            last_zxid: Zxid::ZERO,
+            digest: digest::FRESH,
+            // Apache's count: the lengths of "/", /zookeeper, …/quota and …/config.
+            data_bytes: 44,
+            scratch: String::new(),
+        }
     }
 
     /// A further core's tree, equal to this one, sharing names and data, and structs until they
