@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::pending::{After, Scratch, Znode, length};
+use super::pending::{After, NewData, Scratch, Znode, length};
 use super::{Step, check_path};
 use crate::session::auth;
 use crate::tree::quota::{self, Verdict};
@@ -170,7 +170,7 @@ impl Step<'_> {
         if counted > stat.cversion {
             (stat.cversion, stat.pzxid) = (counted, self.zxid);
         }
-        let after = After { stat, children: parent.children + 1, data: None, acl: None };
+        let after = After { stat, children: parent.children + 1, data: NewData::Same, acl: None };
         self.pending.update(&self.view, path, parent, &after);
     }
 

@@ -1,7 +1,7 @@
 //! delete and deleteContainer (client-protocol section 4.3).
 
 use super::Step;
-use super::pending::{After, Znode};
+use super::pending::{After, NewData, Znode};
 use crate::session::auth;
 use crate::tree::OwnerKind;
 use crate::types::path;
@@ -69,7 +69,7 @@ impl Step<'_> {
         assert!(parent.children > 0, "a znode is counted by its parent");
         let mut stat = parent.stat;
         stat.pzxid = stat.pzxid.max(self.zxid);
-        let after = After { stat, children: parent.children - 1, data: None, acl: None };
+        let after = After { stat, children: parent.children - 1, data: NewData::Same, acl: None };
         self.pending.update(&self.view, parent_path, parent, &after);
         self.pending.delete(&self.view, path, znode);
     }

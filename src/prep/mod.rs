@@ -44,6 +44,7 @@ use pending::Znode;
 
 /// Rules that an operator chooses. All servers of an ensemble choose alike.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "one for each key of the configuration")]
 pub struct Config {
     /// Who may do what.
     pub auth: auth::Config,
@@ -152,8 +153,14 @@ impl Step<'_> {
             Request::SetData(body) => self.set_data(body),
             Request::SetAcl(body) => self.set_acl(body),
             Request::Check(body) => self.check(body),
-            Request::CreateSession(body) => self.create_session(*body),
-            Request::CloseSession(_) => self.close_session(),
+            Request::CreateSession(body) => {
+                self.create_session(*body);
+                Ok(())
+            }
+            Request::CloseSession(_) => {
+                self.close_session();
+                Ok(())
+            }
             Request::Reconfig(_) => self.reconfig(),
             // Reads make no transactions, and a multi holds no multi.
             Request::Exists(_)
@@ -185,15 +192,14 @@ impl Step<'_> {
 
     /// Whether the submitter has one of the permissions `wanted` on a znode.
     fn check_acl(&self, znode: &Znode, wanted: i32) -> Result<(), ErrorCode> {
-        let entries = match self.pending.acl(znode) {
-            Some(entries) => entries,
-            None => {
-                let id = self.view.tree.acl(znode.committed());
-                if id == AclId::OPEN {
-                    return Ok(());
-                }
-                self.view.tree.acls().entries(id)
+        let entries = if let Some(entries) = self.pending.acl(znode) {
+            entries
+        } else {
+            let id = self.view.tree.acl(znode.committed());
+            if id == AclId::OPEN {
+                return Ok(());
             }
+            self.view.tree.acls().entries(id)
         };
         let Submission { identities, .. } = self.submission;
         if auth::allows(&self.view.config.auth, entries, wanted, identities) {

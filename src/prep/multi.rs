@@ -22,10 +22,7 @@ impl Step<'_> {
                 Writer::new(self.out).i32(part.code());
                 let record = self.begin_buffer();
                 match self.single(&part) {
-                    Ok(()) => {
-                        self.end_buffer(record);
-                        continue;
-                    }
+                    Ok(()) => self.end_buffer(record),
                     Err(error) => {
                         self.pending.roll_back(digest);
                         if error == ErrorCode::MarshallingError {

@@ -82,12 +82,17 @@ impl Znode {
     }
 }
 
+/// What becomes of a znode's data.
+pub(super) enum NewData<'d> {
+    Same,
+    Set(Option<&'d [u8]>),
+}
+
 /// What an update leaves as it was, or sets.
 pub(super) struct After<'d> {
     pub(super) stat: Persisted,
     pub(super) children: i32,
-    /// `None`: stays. `Some(None)`: null.
-    pub(super) data: Option<Option<&'d [u8]>>,
+    pub(super) data: NewData<'d>,
     /// `None`: stays. Else a jute vector.
     pub(super) acl: Option<&'d [u8]>,
 }
@@ -161,7 +166,7 @@ impl Pending {
             }
         }
         if !self.is_outstanding() {
-            assert!(self.len() == 0, "nothing is pending when nothing is outstanding");
+            assert!(self.is_empty(), "nothing is pending when nothing is outstanding");
             if self.slots.len() > KEPT_SLOTS_MAX {
                 self.clear();
             }
@@ -210,25 +215,19 @@ impl Pending {
             return None;
         }
         let place = self.place(path);
-        match place.slot {
-            Some(slot) => {
-                let State { exists, stat, children, data_bytes, has_acl, .. } =
-                    self.slot(slot).state;
-                let id = if exists && !has_acl { view.tree.find(path) } else { None };
-                exists.then_some(Znode { place, id, stat, children, data_bytes })
-            }
-            None => {
-                let id = view.tree.find(path)?;
-                let data = view.tree.data(id).map_or(0, <[u8]>::len);
-                Some(Znode {
-                    place,
-                    id: Some(id),
-                    stat: view.tree.persisted(id),
-                    children: view.tree.child_count(id),
-                    data_bytes: i64::try_from(data).expect("data fits a frame"),
-                })
-            }
+        if let Some(slot) = place.slot {
+            let State { exists, stat, children, data_bytes, has_acl, .. } = self.slot(slot).state;
+            let id = if exists && !has_acl { view.tree.find(path) } else { None };
+            return exists.then_some(Znode { place, id, stat, children, data_bytes });
         }
+        let id = view.tree.find(path)?;
+        Some(Znode {
+            place,
+            id: Some(id),
+            stat: view.tree.persisted(id),
+            children: view.tree.child_count(id),
+            data_bytes: length(view.tree.data(id)),
+        })
     }
 
     /// The znode's ACL, if it is pending.
@@ -255,7 +254,10 @@ impl Pending {
         if with_digest {
             let old = old_prefix();
             part = digest::of_numbers(old, &before.stat);
-            prefix = after.data.map_or(old, |data| digest::of_prefix(path, data));
+            prefix = match after.data {
+                NewData::Same => old,
+                NewData::Set(data) => digest::of_prefix(path, data),
+            };
         }
         if with_digest {
             self.digest = digest::minus(self.digest, part);
@@ -267,7 +269,10 @@ impl Pending {
         state.stat = after.stat;
         state.children = after.children;
         state.prefix = prefix;
-        state.data_bytes = after.data.map_or(before.data_bytes, length);
+        state.data_bytes = match after.data {
+            NewData::Same => before.data_bytes,
+            NewData::Set(data) => length(data),
+        };
         if let Some(acl) = after.acl {
             state.has_acl = true;
             state.acl.clear();

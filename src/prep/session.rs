@@ -4,17 +4,16 @@ use super::Step;
 use crate::types::path;
 use crate::wire::request::CreateSessionRequest;
 use crate::wire::txn::{CloseSessionTxn, CreateSessionTxn};
-use crate::wire::{ErrorCode, Record, Writer};
+use crate::wire::{Record, Writer};
 
 impl Step<'_> {
-    pub(super) fn create_session(&mut self, body: CreateSessionRequest) -> Result<(), ErrorCode> {
+    pub(super) fn create_session(&mut self, body: CreateSessionRequest) {
         let CreateSessionRequest { timeout_ms } = body;
         CreateSessionTxn { timeout_ms }.encode(&mut Writer::new(self.out));
-        Ok(())
     }
 
     /// Deletes what the session owns, uncommitted znodes included, and never fails.
-    pub(super) fn close_session(&mut self) -> Result<(), ErrorCode> {
+    pub(super) fn close_session(&mut self) {
         let paths = self.ephemerals();
         if self.view.config.close_session_lists {
             Writer::new(self.out).texts(paths.iter().map(String::as_str));
@@ -27,7 +26,6 @@ impl Step<'_> {
             let znode = self.find(path).expect("an ephemeral that is there was listed");
             self.remove_child((parent_path, &parent), (path, &znode));
         }
-        Ok(())
     }
 
     /// The paths of the session's ephemerals as they will be, sorted: the transaction must not tell

@@ -1,6 +1,6 @@
 //! setData, setACL and check (client-protocol section 4.3).
 
-use super::pending::{After, length};
+use super::pending::{After, NewData, length};
 use super::{Step, check_path, next_version};
 use crate::session::auth;
 use crate::tree::Persisted;
@@ -24,7 +24,8 @@ impl Step<'_> {
         SetDataTxn { path: Text::Borrowed(path), data: body.data, version }
             .encode(&mut Writer::new(self.out));
         let stat = Persisted { mzxid: self.zxid, mtime: self.wall.0, version, ..znode.stat };
-        let after = After { stat, children: znode.children, data: Some(body.data), acl: None };
+        let after =
+            After { stat, children: znode.children, data: NewData::Set(body.data), acl: None };
         self.pending.update(&self.view, path, &znode, &after);
         Ok(())
     }
@@ -51,7 +52,7 @@ impl Step<'_> {
         SetAclTxn { path: Text::Borrowed(path), acl: list, version }
             .encode(&mut Writer::new(self.out));
         let stat = Persisted { aversion: version, ..znode.stat };
-        let after = After { stat, children: znode.children, data: None, acl: Some(acl) };
+        let after = After { stat, children: znode.children, data: NewData::Same, acl: Some(acl) };
         self.pending.update(&self.view, path, &znode, &after);
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::*;
+use crate::tree::OwnerKind::{Container, Persistent, Ttl};
 use crate::tree::{Changes, Config as TreeConfig, HashKey};
 use crate::types::{ConnId, SessionId, ShardId, Xid};
 use crate::wire::multi::{MultiRequest, encode_operations};
@@ -127,6 +128,7 @@ impl World {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "fields are optional")]
 fn some(path: &str) -> Option<Text<'_>> {
     Some(Text::Borrowed(path))
 }
@@ -135,11 +137,11 @@ fn create_body<'a>(path: &'a str, flags: i32, acl: &'a [Acl<'a>]) -> CreateReque
     CreateRequest { path: some(path), data: Some(b"x"), acl: Seq::from(acl), flags }
 }
 
-fn create<'a>(path: &'a str, flags: i32) -> Request<'a> {
+fn create(path: &str, flags: i32) -> Request<'_> {
     Request::Create(create_body(path, flags, OPEN))
 }
 
-fn create_ttl<'a>(path: &'a str, flags: i32, ttl: i64) -> Request<'a> {
+fn create_ttl(path: &str, flags: i32, ttl: i64) -> Request<'_> {
     let CreateRequest { path, data, acl, flags } = create_body(path, flags, OPEN);
     Request::CreateTtl(CreateTtlRequest { path, data, acl, flags, ttl })
 }
@@ -550,7 +552,7 @@ fn containers_and_ttls_are_made_by_the_opcode() {
     assert_eq!(world.last_path(), "/t0000000004");
     world.commit(1);
     let kind = |path: &str| world.tree.owner_kind(world.tree.find(path).expect(path));
-    use crate::tree::OwnerKind::{Container, Persistent, Ttl};
+
     assert_eq!([kind("/c0"), kind("/c1"), kind("/c0000000002")], [Container; 3]);
     assert_eq!(kind("/plain"), Persistent);
     assert_eq!(kind("/t0000000004"), Ttl(1000));

@@ -25,6 +25,7 @@ pub use crate::wire::stat::perms::{ADMIN, CREATE, DELETE, READ, WRITE};
 
 /// Which providers there are, and who is above all rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "one for each key of the configuration")]
 pub struct Config {
     /// `zookeeper.skipACL`: everybody may do everything. Lists are still checked for their form.
     pub skip_acl: bool,
@@ -286,7 +287,7 @@ fn is_distinguished_name(id: &str) -> bool {
         !key.is_empty() && key.chars().all(plain)
     };
     let is_empty = id.trim().is_empty();
-    is_empty || (!quoted && !escaped && attributes.iter().all(|text| is_attribute(&text)))
+    is_empty || (!quoted && !escaped && attributes.iter().all(is_attribute))
 }
 
 /// `service[/host]@realm`, or anything without an `@` (`KerberosName.java`).
