@@ -10,6 +10,7 @@ use super::server::{Options, Running, Server};
 use super::show::{self, Fields, Sessions};
 use super::words::{self, Word};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How long an answer may take before the transcript says `silence`.
@@ -171,7 +172,7 @@ impl Driver {
         }
         match verb.as_str() {
             "open" => {
-                let _ = self.open(name, lines);
+                let _ = self.open(name, "127.0.0.1", lines);
             }
             "connect" => self.connect(name, words, lines),
             "drop" => {
@@ -213,9 +214,10 @@ impl Driver {
         self.clients.get_mut(name).unwrap_or_else(|| panic!("no connection is called {name}"))
     }
 
-    fn open(&mut self, name: &str, lines: &mut Vec<String>) -> Option<&mut Client> {
-        let address = self.running.as_ref().expect("a server runs").address();
-        match Client::open(address) {
+    fn open(&mut self, name: &str, via: &str, lines: &mut Vec<String>) -> Option<&mut Client> {
+        let port = self.running.as_ref().expect("a server runs").port();
+        let ip = via.parse().expect("via=ADDRESS");
+        match Client::open(SocketAddr::new(ip, port)) {
             Ok(client) => {
                 self.clients.insert(name.to_string(), client);
                 self.clients.get_mut(name)
@@ -229,7 +231,7 @@ impl Driver {
     }
 
     /// `connect timeout=… readOnly=0|1|none lastZxid=… session=NAME|ID password=HEX|~|wrong
-    /// protocol=… tail=HEX here`. `here` uses the connection that is open already.
+    /// protocol=… tail=HEX via=ADDRESS here`. `here` uses the connection that is open already.
     fn connect(&mut self, name: &str, words: &[Word], lines: &mut Vec<String>) {
         let settings: Vec<&str> = words.iter().map(Word::text).collect();
         let find =
@@ -271,7 +273,8 @@ impl Driver {
         }
         payload.extend(unhex(find("tail").unwrap_or("")));
         self.note(true, "connect", CONNECT, &payload);
-        if !settings.contains(&"here") && self.open(name, lines).is_none() {
+        let via = find("via").unwrap_or("127.0.0.1");
+        if !settings.contains(&"here") && self.open(name, via, lines).is_none() {
             return;
         }
         let client = self.client(name);
