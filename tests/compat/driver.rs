@@ -40,6 +40,7 @@ pub struct Driver {
     sessions: Sessions,
     next_barrier: i32,
     has_barriers: bool,
+    shows_zxids: bool,
     pub seen: Vec<Seen>,
 }
 
@@ -52,6 +53,7 @@ impl Driver {
             sessions: Sessions::new(),
             next_barrier: BARRIER_XID,
             has_barriers: true,
+            shows_zxids: true,
             seen: Vec::new(),
         }
     }
@@ -141,6 +143,7 @@ impl Driver {
             match setting.strip_prefix("-D") {
                 Some(flag) => options.flags.push(flag.to_string()),
                 None if *setting == "barriers=off" => self.has_barriers = false,
+                None if *setting == "zxids=off" => self.shows_zxids = false,
                 None => options.config.push((*setting).to_string()),
             }
         }
@@ -383,6 +386,7 @@ impl Driver {
             _ => format!("hex={}", show::hex(body)),
         };
         let space = if text.is_empty() { "" } else { " " };
+        let zxid = if self.shows_zxids { zxid.to_string() } else { "any".to_string() };
         Some(format!("xid={xid} zxid={zxid} {}{space}{text}", show::error(error)))
     }
 
