@@ -82,6 +82,7 @@ pub mod config;
 pub mod front;
 pub mod net;
 pub mod prep;
+pub mod replica;
 pub mod session;
 pub mod storage;
 pub mod tree;
