@@ -85,31 +85,12 @@ pub const START: Now = Now { mono: Instant::from_millis(1000), wall: WallTime(1_
 impl World {
     /// A fresh server.
     pub fn new(config: replica::Config, front: front::Config, shards: u16) -> Self {
-        Self::recover(
-            config,
-            front,
-            shards,
-            Tree::new(tree::Config::default(), HashKey([7, 7])),
-            &[],
-            START,
-        )
+        let tree = Tree::new(tree::Config::default(), HashKey([7, 7]));
+        Self::start(Recovery::new(config, tree), front, shards, START)
     }
 
-    /// A server that starts on what a disk held.
-    pub fn recover(
-        config: replica::Config,
-        front: front::Config,
-        shards: u16,
-        tree: Tree,
-        tail: &[(Zxid, Vec<u8>)],
-        now: Now,
-    ) -> Self {
-        let mut recovery = Recovery::new(config, tree);
-        let zxid = recovery.last_zxid();
-        for (zxid, payload) in tail.iter().filter(|(at, _)| *at > zxid) {
-            recovery.replay(payload).expect("the log is what we wrote");
-            assert_eq!(recovery.last_zxid(), *zxid);
-        }
+    /// A server that was recovered from what a disk held.
+    pub fn start(recovery: Recovery, front: front::Config, shards: u16, now: Now) -> Self {
         let mut replica = recovery.finish(now, Generation(1));
         let fronts = (0..shards)
             .map(|shard| {
@@ -124,7 +105,7 @@ impl World {
             to_replica: VecDeque::new(),
             to_front: vec![VecDeque::new(); usize::from(shards)],
             log: VecDeque::new(),
-            disk: tail.to_vec(),
+            disk: Vec::new(),
             snapshots: Vec::new(),
             clients: BTreeMap::new(),
             next_conn: 0,
