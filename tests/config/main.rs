@@ -2,11 +2,21 @@
 //! against `conf/zoo.cfg`; and bytes that are no configuration at all.
 //!
 //! A case (`cases/*.txt`) holds files and flags, then what is found, in order, as
-//! `ringkeeper check` prints it. `REWRITE=1` writes what is found now.
+//! `ringkeeper check` prints it. `REWRITE=1` writes what is found now. The same files are given to
+//! an Apache 3.9.5 server: it starts and stops on the same ones, save where a case says
+//! `apache WHAT IT DOES` and why.
+
+#[path = "../support/apache.rs"]
+#[allow(dead_code, reason = "each test target uses a part")]
+mod apache;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 use ringkeeper::config::key::{Kind, Set, Tried};
 use ringkeeper::config::{Config, Flag, Form, Loaded, Sources, Stops, keys, load, manual};
@@ -39,41 +49,72 @@ fn read(path: &Path) -> Loaded {
     load(&Sources { form: Form::File(path.to_owned()), flags: Vec::new() })
 }
 
-/// One case: commands at the line's start, the rest of the file after `---` is what is found.
+/// What a case gives: files, flags and arguments.
 ///
 /// `file NAME` begins a file whose lines follow, `flag KEY=VALUE` and `args A B` say how the
-/// server is started. `DIR` stands for the case's directory.
-fn run_case(name: &str, text: &str) -> String {
-    let scratch = Scratch::new(name);
-    let dir = scratch.0.display().to_string();
-    let (given, _) = text.split_once("\n---\n").unwrap_or((text, ""));
-    let mut form = Form::File(scratch.0.join("zoo.cfg"));
-    let mut flags = Vec::new();
-    let mut file: Option<(&str, String)> = None;
-    let mut files = Vec::new();
-    for line in given.lines() {
-        match line.split_once(' ') {
-            Some(("file", name)) => files.extend(file.replace((name, String::new()))),
-            Some(("flag", flag)) => {
-                let (key, value) = flag.split_once('=').unwrap_or((flag, ""));
-                let (key, value) = (key.to_owned(), value.to_owned());
-                flags.push(Flag { origin: "JVMFLAGS", key, value });
-            }
-            Some(("args", arguments)) => {
-                let split = arguments.split(' ').map(|word| word.replace("DIR", &dir));
-                form = Form::Arguments(split.collect());
-            }
-            _ => {
-                if let Some((_, content)) = &mut file {
-                    content.push_str(line);
-                    content.push('\n');
+/// server is started, `apache WHAT` what Apache does where it is something else. `DIR` stands for
+/// the case's directory.
+#[derive(Default)]
+struct Case {
+    files: Vec<(String, String)>,
+    flags: Vec<(String, String)>,
+    arguments: Option<String>,
+    apache: Option<String>,
+}
+
+impl Case {
+    fn parse(text: &str) -> Self {
+        let (given, _) = text.split_once("\n---\n").unwrap_or((text, ""));
+        let mut case = Self::default();
+        for line in given.lines() {
+            match line.split_once(' ') {
+                Some(("file", name)) => case.files.push((name.to_owned(), String::new())),
+                Some(("flag", flag)) => {
+                    let (key, value) = flag.split_once('=').unwrap_or((flag, ""));
+                    case.flags.push((key.to_owned(), value.to_owned()));
+                }
+                Some(("args", arguments)) => case.arguments = Some(arguments.to_owned()),
+                Some(("apache", what)) => case.apache = Some(what.to_owned()),
+                _ => {
+                    if let Some((_, content)) = case.files.last_mut() {
+                        content.push_str(line);
+                        content.push('\n');
+                    }
                 }
             }
         }
+        case
     }
-    for (name, content) in files.into_iter().chain(file) {
-        scratch.file(name, content.replace("DIR", &dir));
+
+    fn write(&self, scratch: &Scratch, edit: impl Fn(&str) -> String) {
+        let dir = scratch.0.display().to_string();
+        for (name, content) in &self.files {
+            scratch.file(name, edit(content).replace("DIR", &dir));
+        }
     }
+
+    fn form(&self, scratch: &Scratch) -> Form {
+        let dir = scratch.0.display().to_string();
+        match &self.arguments {
+            None => Form::File(scratch.0.join("zoo.cfg")),
+            Some(words) => {
+                Form::Arguments(words.split(' ').map(|word| word.replace("DIR", &dir)).collect())
+            }
+        }
+    }
+}
+
+fn run_case(name: &str, text: &str) -> String {
+    let scratch = Scratch::new(name);
+    let dir = scratch.0.display().to_string();
+    let case = Case::parse(text);
+    case.write(&scratch, str::to_owned);
+    let form = case.form(&scratch);
+    let flag = |(key, value): &(String, String)| {
+        let (key, value) = (key.clone(), value.clone());
+        Flag { origin: "JVMFLAGS", key, value }
+    };
+    let flags = case.flags.iter().map(flag).collect();
     let loaded = load(&Sources { form, flags });
     let mut found = String::new();
     for finding in &loaded.findings.0 {
@@ -98,17 +139,21 @@ fn run_case(name: &str, text: &str) -> String {
     found
 }
 
-#[test]
-fn every_case_finds_what_it_says() {
+fn cases() -> Vec<PathBuf> {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/cases");
-    let mut names: Vec<_> = fs::read_dir(&cases)
+    let mut paths: Vec<_> = fs::read_dir(&cases)
         .expect("the cases stand beside this file")
         .map(|entry| entry.expect("readable").path())
         .collect();
-    names.sort();
-    assert!(names.len() > 10, "the cases are there");
+    paths.sort();
+    assert!(paths.len() > 30, "the cases are there");
+    paths
+}
+
+#[test]
+fn every_case_finds_what_it_says() {
     let mut wrong = String::new();
-    for path in names {
+    for path in cases() {
         let text = fs::read_to_string(&path).expect("a case is text");
         let name = path.file_stem().expect("a case has a name").to_string_lossy().into_owned();
         let found = run_case(&name, &text);
@@ -308,4 +353,96 @@ fn a_file_that_is_too_large_or_no_file_is_one_sentence() {
         let fatal = loaded.findings.fatal(false).expect("it cannot be read").to_string();
         assert!(fatal.contains(why), "{fatal}");
     }
+}
+
+/// Longest wait for an Apache server to start or to give up. Generous: the machine may be busy.
+const APACHE_WAIT: Duration = Duration::from_secs(90);
+
+/// Time after which a server that opened its directory and still runs counts as started.
+const APACHE_SITS: Duration = Duration::from_secs(10);
+
+/// What an Apache 3.9.5 does with a case: `starts` or `exit N`.
+fn apache_does(name: &str, case: &Case, class_path: &str) -> String {
+    let scratch = Scratch::new(&format!("apache-{name}"));
+    // Any free port, and nothing outside the case's own directory.
+    case.write(&scratch, |text| {
+        text.replace("clientPort=2181", "clientPort=0").replace("/datalog", "DIR/datalog")
+    });
+    let flags = case.flags.iter().map(|(key, value)| format!("-D{key}={value}"));
+    let arguments = match case.form(&scratch) {
+        Form::File(path) => vec![path.display().to_string()],
+        Form::Arguments(words) => words,
+    };
+    let mut child = Command::new("java")
+        .args(["-cp", class_path, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .arg("-Dzookeeper.admin.enableServer=false")
+        .args(flags)
+        .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+        .args(arguments)
+        .current_dir(&scratch.0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("java is there, as its jars are");
+    let started = Instant::now();
+    let mut opened = None;
+    let does = loop {
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            break format!("exit {}", status.code().expect("nobody killed it"));
+        }
+        // One without a port for clients opens its directory and sits there.
+        if opened.is_none() && scratch.0.join("data/version-2").is_dir() {
+            opened = Some(Instant::now());
+        }
+        if has_started(&scratch.0) || opened.is_some_and(|at| at.elapsed() > APACHE_SITS) {
+            break "starts".to_owned();
+        }
+        if started.elapsed() > APACHE_WAIT {
+            break "neither starts nor ends".to_owned();
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    does
+}
+
+/// A server that runs alone writes a snapshot when it starts, a member of an ensemble its epoch.
+fn has_started(dir: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(dir) else { return false };
+    entries.filter_map(Result::ok).any(|entry| {
+        let name = entry.file_name();
+        name == "currentEpoch" || name == "snapshot.0" || has_started(&entry.path())
+    })
+}
+
+/// About a minute: each case is a start of a Java program.
+#[test]
+fn apache_starts_and_stops_on_the_same_files() {
+    let class_path = apache::class_path(apache::APACHE_395).expect("Apache's jars can be had");
+    let paths = cases();
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(String::new());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let text = fs::read_to_string(path).expect("a case is text");
+                    let name = path.file_stem().expect("it has one").to_string_lossy();
+                    let case = Case::parse(&text);
+                    let ours = if text.contains("\n=> exit 2") { "exit 2" } else { "starts" };
+                    let wanted = case.apache.as_deref().unwrap_or(ours);
+                    let does = apache_does(&name, &case, &class_path);
+                    if !wanted.split(" or ").any(|one| one == does) {
+                        let mut wrong = wrong.lock().expect("nobody panics with it");
+                        writeln!(wrong, "{name}: Apache {does}, the case says {wanted}")
+                            .expect("a string");
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("nobody panics with it");
+    assert!(wrong.is_empty(), "{wrong}");
 }
