@@ -282,6 +282,7 @@ pub struct Watchers {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[allow(clippy::struct_field_names)] // The names of run.json: each time has its unit.
 pub struct WatchRound {
     pub ack_us: f64,
     pub first_event_us: f64,
@@ -314,6 +315,7 @@ pub struct Sessions {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[allow(clippy::struct_field_names)] // The names of run.json.
 pub struct Opens {
     pub at_once: usize,
     pub opens_per_second: f64,

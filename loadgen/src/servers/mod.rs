@@ -61,7 +61,7 @@ struct Process {
 /// Why there is no server.
 pub type StartError = String;
 
-const START_WAIT: Duration = Duration::from_secs(60);
+const START_WAIT: Duration = Duration::from_mins(1);
 const END_WAIT: Duration = Duration::from_secs(5);
 const ON_DISK: &str = "every write synced to the disk before it is acknowledged (default settings)";
 

@@ -278,20 +278,18 @@ impl Record {
                 name: self.sides[curve.side].name.to_owned(),
                 points: curve.points.clone(),
             };
-            match plots.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, plot)) => plot.series.push(series),
-                None => {
-                    let (x, y) = (ticks::percent, ticks::duration);
-                    let label = "share of answers not slower";
-                    let plot = Plot {
-                        title: curve.row.name.to_owned(),
-                        x: Axis { label, scale: Scale::Nines, tick: x },
-                        y: Axis { label: "", scale: Scale::Log, tick: y },
-                        series: vec![series],
-                    };
-                    plots.push((name, plot));
-                }
+            if let Some((_, plot)) = plots.iter_mut().find(|(known, _)| *known == name) {
+                plot.series.push(series);
+                continue;
             }
+            let label = "share of answers not slower";
+            let plot = Plot {
+                title: curve.row.title.to_owned(),
+                x: Axis { label, scale: Scale::Nines, tick: ticks::percent },
+                y: Axis { label: "", scale: Scale::Log, tick: ticks::duration },
+                series: vec![series],
+            };
+            plots.push((name, plot));
         }
         plots
     }
