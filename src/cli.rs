@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use log::Level;
 
@@ -14,6 +14,7 @@ use crate::admin::{logger, version};
 use crate::config::{
     Config, Findings, Flag, Form, Loaded, LogFormat, Place, Sources, Stops, load, manual,
 };
+use crate::storage::dir::FOLDER;
 use crate::types::messages;
 
 /// Exit codes that scripts and supervisors know (ops-surface section 7.4).
@@ -203,10 +204,26 @@ fn run_server(sources: &Sources, notes: &Findings, start: impl FnOnce(Config) ->
     for finding in notes.0.iter().chain(&findings.0) {
         log::log!(finding.level, "{finding}");
     }
-    let code = start(config);
+    let code = match missing_directory(&config) {
+        Some(dir) => {
+            log::error!("{}: {dir}, and datadir.autocreate is false", messages::NO_DATADIR);
+            exit::DATADIR
+        }
+        None => start(config),
+    };
     log::info!("{}", messages::exiting(code));
     logger::flush();
     code
+}
+
+/// With `datadir.autocreate=false`: a directory that no server has used. An empty one may be the
+/// place where a disk is not mounted.
+fn missing_directory(config: &Config) -> Option<String> {
+    let storage = &config.storage;
+    let is_used = |dir: &Path| [FOLDER, "version-2"].iter().any(|folder| dir.join(folder).is_dir());
+    let dirs = [storage.data_dir.as_path(), storage.log_dir()];
+    let missing = dirs.into_iter().find(|dir| !storage.datadir_autocreate && !is_used(dir))?;
+    Some(format!("{} holds no server's data", missing.display()))
 }
 
 fn log_settings(config: &Config) -> logger::Settings {

@@ -27,7 +27,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "admin", "config",
         ],
     ),
-    ("cli", &["types", "config", "admin", "shard"]),
+    ("cli", &["types", "storage", "config", "admin", "shard"]),
 ];
 
 /// Up to this row nothing may wait, read a clock, open a file, start a task or draw at random.

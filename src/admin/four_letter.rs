@@ -214,7 +214,7 @@ fn render(word: Word, extra: &[u8], snapshot: &Snapshot, out: &mut String) -> Ef
         }
         Word::Hash => {
             for (zxid, digest) in &snapshot.digests {
-                put(out, format_args!("{zxid:x}: {digest}\n"));
+                put(out, format_args!("{zxid:x}: {}\n", digest.cast_signed()));
             }
         }
         Word::Mntr => mntr(snapshot, out),

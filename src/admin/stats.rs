@@ -284,7 +284,7 @@ pub struct SessionRow {
     pub expires_at_ms: i64,
 }
 
-/// How many watches there are on data and existence; child watches are not counted, as with Java.
+/// How many watches [`Snapshot::watches`] has; child watches are not counted, as with Java.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WatchSummary {
     /// Connections that watch.
@@ -325,11 +325,13 @@ pub struct Snapshot {
     pub sessions: Vec<SessionRow>,
     /// Ephemeral znodes: session and path.
     pub ephemerals: Vec<(i64, String)>,
-    /// Watches on data and existence: session and path.
+    /// What Java's table of data watches holds: watches on data and existence, persistent and
+    /// recursive ones; session and path.
     pub watches: Vec<(i64, String)>,
     /// How many of them.
     pub watch_summary: WatchSummary,
-    /// Digests of the tree: zxid and digest, one for 128 zxids, the oldest first.
+    /// Digests of the tree: zxid and digest, one for 128 zxids, the oldest
+    /// first; shown as Java's signed numbers.
     pub digests: Vec<(i64, u64)>,
     /// Traffic by top-level znode; may be empty.
     pub namespaces: Vec<NamespaceRow>,

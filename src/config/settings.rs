@@ -169,7 +169,7 @@ impl StorageConfig {
     }
 }
 
-/// Which old files go, and when. The newest snapshot and the log behind it always stay.
+/// Which old files go, and when. The newest two snapshots and the log behind them always stay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PurgeConfig {
     /// Milliseconds between two purges, the first at the start; 0 = off. Default one hour: unlike
@@ -326,18 +326,6 @@ impl Default for TreeConfig {
     }
 }
 
-/// Hash of the `digest` scheme: `user:base64(hash(user:password))`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DigestAlgorithm {
-    /// What Apache's servers use unless told otherwise.
-    #[default]
-    Sha1,
-    /// SHA-2, 256 bits.
-    Sha256,
-    /// SHA-2, 512 bits.
-    Sha512,
-}
-
 /// A scheme of authentication that a key can register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthProvider {
@@ -383,10 +371,8 @@ pub struct AuthConfig {
     pub skip_acl: bool,
     /// Whether the scheme `digest` is offered, default true.
     pub digest_auth_enabled: bool,
-    /// `user:base64(hash(user:password))` of the identity that passes every ACL, default none.
+    /// `user:base64(sha1(user:password))` of the identity that passes every ACL, default none.
     pub super_digest: Option<Secret>,
-    /// Hash of the `digest` scheme, equal on all servers, default SHA-1.
-    pub digest_algorithm: DigestAlgorithm,
     /// Further schemes that `authProvider.*` registers, default none.
     pub providers: Vec<AuthProvider>,
     /// X.500 principal that passes every ACL, default none.
@@ -411,7 +397,6 @@ impl Default for AuthConfig {
             skip_acl: false,
             digest_auth_enabled: true,
             super_digest: None,
-            digest_algorithm: DigestAlgorithm::Sha1,
             providers: Vec::new(),
             x509_super_user: None,
             sasl_super_users: Vec::new(),

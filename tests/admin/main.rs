@@ -84,7 +84,7 @@ fn served() -> Snapshot {
             (0x1_0000_0ee8_9d00_01, "/p".to_owned()),
         ],
         watch_summary: WatchSummary { connections: 2, paths: 2, total: 3 },
-        digests: vec![(128, 4_837_562_093), (256, 1)],
+        digests: vec![(128, 4_837_562_093), (256, u64::MAX)],
         environment: vec![("zookeeper.version", "x".to_owned()), ("host.name", "y".to_owned())],
         zone: TimeZone::UTC,
         ..Snapshot::default()
@@ -107,7 +107,7 @@ fn every_word_answers_as_apache_does() {
         (Word::Wchs, "2 connections watching 2 paths\nTotal watches:3\n"),
         (Word::TelnetClose, ""),
         (Word::Envi, "Environment:\nzookeeper.version=x\nhost.name=y\n"),
-        (Word::Hash, "80: 4837562093\n100: 1\n"),
+        (Word::Hash, "80: 4837562093\n100: -1\n"),
         (
             Word::Conf,
             "clientPort=21899\nsecureClientPort=-1\ndataDir=/data/version-2\ndataDirSize=478\n\

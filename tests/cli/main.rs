@@ -176,3 +176,21 @@ fn the_log_has_javas_shape_and_no_flood_fills_it() {
     assert_eq!(told("Exiting JVM with code 0"), 1, "{out}");
     assert!(out.len() < 1 << 20, "{} bytes", out.len());
 }
+
+/// An empty directory may be the place where a disk is not mounted.
+#[test]
+fn a_directory_that_must_not_be_created_is_exit_3() {
+    let scratch = Scratch::new("autocreate", "");
+    let data = scratch.0.join("data");
+    fs::create_dir_all(&data).expect("writable");
+    let config = format!("dataDir={}\nclientPort=0\ndatadir.autocreate=false\n", data.display());
+    fs::write(scratch.0.join("zoo.cfg"), config).expect("writable");
+    let (code, out, _) = run(&[&scratch.file()], "");
+    assert_eq!(code, 3, "{out}");
+    assert!(out.contains(&format!(
+        "Unable to access datadir, exiting abnormally: {} holds no server's data",
+        data.display()
+    )));
+    assert!(out.contains("Exiting JVM with code 3"), "{out}");
+    assert_eq!(fs::read_dir(&data).expect("it is there").count(), 0, "nothing was created");
+}

@@ -12,9 +12,8 @@ pub const ROWS: &[Row] = &[
         .warns("yes", "ACLs are not checked: every client may read and change every znode"),
     property("DigestAuthenticationProvider.superDigest", Must, "", Set::Rule("USER:HASH", rules::super_digest),
         "USER:base64(hash(USER:PASSWORD)) of the identity that passes every ACL. Unset, there is none.").secret(),
-    property("DigestAuthenticationProvider.digestAlg", Should, "SHA1", Set::Rule("SHA1, SHA-256 or SHA-512", rules::digest_algorithm),
-        "Hash of the digest scheme: SHA1, SHA-256 or SHA-512. Another one than the ACLs were made with: \
-         nobody passes them.").stops(),
+    property("DigestAuthenticationProvider.digestAlg", Should, "SHA1", Set::Rule("SHA1", rules::digest_algorithm),
+        "Hash of the digest scheme. Another one: exit 2 in this release, as nobody would pass the ACLs.").stops(),
     property("DigestAuthenticationProvider.enabled", Must, "true", Set::Bool(|c| &mut c.auth.digest_auth_enabled),
         "Whether the scheme digest is offered."),
     property("enforce.auth.enabled", Must, "false", Set::Bool(|c| &mut c.auth.enforce_auth_enabled),
@@ -28,7 +27,7 @@ pub const ROWS: &[Row] = &[
         "Further schemes, by the class of Java's that does them: SASL, X509, IP, Digest or Ensemble, each \
          followed by AuthenticationProvider."),
     property("ensembleAuthName", Should, "", Set::List(|c| &mut c.auth.ensemble_names),
-        "Names accepted by scheme ensemble, with commas.").idle("that scheme comes in a later release"),
+        "Names accepted by scheme ensemble, with commas; any is, unless set."),
     property("X509AuthenticationProvider.superUser", Must, "", Set::Text(|c| &mut c.auth.x509_super_user),
         "X.500 principal that passes every ACL.").idle(NO_TLS),
     property("ssl.authProvider", Should, "x509", Set::Check(Type::Text), "Scheme that TLS clients authenticate with.").idle(NO_TLS),

@@ -5,6 +5,12 @@ use super::super::key::{Row, Set, Type, bare, property};
 use super::{NO_THREADS, NO_TLS};
 
 const NO_CACHE: &str = "a reply is encoded from the tree, there is no cache of replies";
+const NO_THROTTLED_OP: &str =
+    "no request waits that long, so this release never answers ThrottledOp";
+const BOUNDED: &str =
+    "requests are bounded by jute.maxbuffer each and by globalOutstandingLimit together";
+const NO_CHANCE: &str = "no handshake is dropped by chance in this release";
+const ONE_TOKEN: &str = "a handshake costs one token in this release";
 const NO_CLEANER: &str = "a watch goes with its connection, nothing is cleaned up later";
 
 #[rustfmt::skip]
@@ -33,23 +39,23 @@ pub const ROWS: &[Row] = &[
         "ms after which a container that never had a child goes too; 0 is never, as in Apache 3.9."),
     property("throttled_op_wait_time", Should, "0", Set::Limit(|c| &mut c.limits.throttled_op_wait_time_ms),
         "ms in a queue after which a request is answered ThrottledOp and not executed; 0 is off.")
-        .also(&["throttledOpWaitTime"]),
+        .also(&["throttledOpWaitTime"]).idle(NO_THROTTLED_OP),
     property("request_throttle_max_requests", Should, "0", Set::Limit(|c| &mut c.limits.request_throttle_max_requests),
-        "Requests in the pipeline above which new ones are held back; 0 is off.").also(&["requestThrottleLimit"]),
+        "Requests in the pipeline above which new ones are held back; 0 is off.").also(&["requestThrottleLimit"]).idle(BOUNDED),
     property("request_throttle_stall_time", Should, "100", Set::Num(1, |c| &mut c.limits.request_throttle_stall_time_ms),
-        "ms that a held-back request waits at most at a time.").also(&["requestThrottleStallTime"]),
+        "ms that a held-back request waits at most at a time.").also(&["requestThrottleStallTime"]).idle(BOUNDED),
     property("request_throttle_drop_stale", Should, "true", Set::Bool(|c| &mut c.limits.request_throttle_drop_stale),
-        "Whether stale requests are dropped while others are held back.").also(&["requestThrottleDropStale"]),
+        "Whether stale requests are dropped while others are held back.").also(&["requestThrottleDropStale"]).idle(BOUNDED),
     property("request_stale_latency_check", Should, "false", Set::Bool(|c| &mut c.limits.request_stale_latency_check),
-        "Whether a request older than its session's timeout is stale.").also(&["requestStaleLatencyCheck"]),
+        "Whether a request older than its session's timeout is stale.").also(&["requestStaleLatencyCheck"]).idle(BOUNDED),
     property("request_stale_connection_check", Should, "true", Set::Bool(|c| &mut c.limits.request_stale_connection_check),
-        "Whether a request whose connection is gone is stale.").also(&["requestStaleConnectionCheck"]),
+        "Whether a request whose connection is gone is stale.").also(&["requestStaleConnectionCheck"]).idle(BOUNDED),
     property("request_throttler.shutdownTimeout", Should, "10000", Set::Check(Type::Number),
         "ms that Java drains its queue at shut-down.").idle("a server stops at once; its log is on the disk"),
     property("largeRequestThreshold", Should, "-1", Set::Limit(|c| &mut c.limits.large_request_threshold),
-        "Bytes above which a request counts as large; 0 or less: none does."),
+        "Bytes above which a request counts as large; 0 or less: none does.").idle(BOUNDED),
     property("largeRequestMaxBytes", Should, "104857600", Set::Num(1, |c| &mut c.limits.large_request_max_bytes),
-        "Bytes of large requests in flight. The one that would exceed it closes its connection."),
+        "Bytes of large requests in flight. The one that would exceed it closes its connection.").idle(BOUNDED),
     property("connection_throttle_tokens", Should, "0", Set::Limit(|c| &mut c.throttle.tokens),
         "New sessions that a burst may open: the size of a bucket of tokens; 0 is no throttle. A handshake \
          that finds too few is closed without a reply.").also(&["connectionMaxTokens"]),
@@ -59,21 +65,21 @@ pub const ROWS: &[Row] = &[
         "Tokens of a fill.").also(&["connectionTokenFillCount"]),
     property("connection_throttle_freeze_time", Should, "-1", Set::Signed(|c| &mut c.throttle.freeze_time_ms),
         "ms between two adjustments of the probability with which a handshake is dropped; -1 is off.")
-        .also(&["connectionFreezeTime"]),
+        .also(&["connectionFreezeTime"]).idle(NO_CHANCE),
     property("connection_throttle_drop_increase", Should, "0.02", Set::Share(|c| &mut c.throttle.drop_increase),
-        "What a period without tokens adds to that probability, 0 to 1.").also(&["connectionDropIncrease"]),
+        "What a period without tokens adds to that probability, 0 to 1.").also(&["connectionDropIncrease"]).idle(NO_CHANCE),
     property("connection_throttle_drop_decrease", Should, "0.002", Set::Share(|c| &mut c.throttle.drop_decrease),
-        "What a period with enough tokens takes off it, 0 to 1.").also(&["connectionDropDecrease"]),
+        "What a period with enough tokens takes off it, 0 to 1.").also(&["connectionDropDecrease"]).idle(NO_CHANCE),
     property("connection_throttle_decrease_ratio", Should, "0", Set::Share(|c| &mut c.throttle.decrease_ratio),
-        "Share of the bucket that must be full before it is lowered, 0 to 1.").also(&["connectionDecreaseRatio"]),
+        "Share of the bucket that must be full before it is lowered, 0 to 1.").also(&["connectionDecreaseRatio"]).idle(NO_CHANCE),
     property("connection_throttle_weight_enabled", Should, "false", Set::Bool(|c| &mut c.throttle.weights_enabled),
-        "Whether a handshake costs the weights below instead of one token."),
+        "Whether a handshake costs the weights below instead of one token.").idle(ONE_TOKEN),
     property("connection_throttle_global_session_weight", Should, "3", Set::Num(1, |c| &mut c.throttle.global_session_weight),
-        "Tokens of a new session."),
+        "Tokens of a new session.").idle(ONE_TOKEN),
     property("connection_throttle_local_session_weight", Should, "1", Set::Num(1, |c| &mut c.throttle.local_session_weight),
-        "Tokens of a new local session."),
+        "Tokens of a new local session.").idle(ONE_TOKEN),
     property("connection_throttle_renew_session_weight", Should, "2", Set::Num(1, |c| &mut c.throttle.renew_session_weight),
-        "Tokens of a session that comes back."),
+        "Tokens of a session that comes back.").idle(ONE_TOKEN),
     property("maxResponseCacheSize", Should, "400", Set::Check(Type::Number), "Entries of Java's cache of getData replies.").idle(NO_CACHE),
     property("maxGetChildrenResponseCacheSize", Should, "400", Set::Check(Type::Number), "Entries of its cache of getChildren replies.").idle(NO_CACHE),
     property("nio.numSelectorThreads", Java, "", Set::Check(Type::Number), "Java's selector threads.").idle(NO_THREADS),

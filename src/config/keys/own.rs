@@ -19,10 +19,10 @@ pub const ROWS: &[Row] = &[
          are one WARN line each, as a drop-in must not die of a key that Java ignored."),
     own("purge.maxAgeHours", "0", Set::Limit64(|c| &mut c.purge.max_age_hours),
         "Hours after which a snapshot goes, with its log, although autopurge.snapRetainCount would keep \
-         it; 0 is off. The newest snapshot always stays."),
+         it; 0 is off. The newest two always stay."),
     own("purge.maxBytes", "0", Set::Limit64(|c| &mut c.purge.max_bytes),
         "Bytes of snapshots and log above which the oldest go although autopurge.snapRetainCount would \
-         keep them; 0 is off. The newest snapshot and the log behind it always stay."),
+         keep them; 0 is off. The newest two and the log behind them always stay."),
     own("log.format", "text", Set::Rule("text or json", rules::log_format),
         "Shape of a log line: text as Java's, or json, one object a line."),
     own("log.level", "INFO", Set::Rule("OFF, ERROR, WARN, INFO, DEBUG or TRACE", rules::log_level),

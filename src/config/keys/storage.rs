@@ -20,7 +20,7 @@ pub const ROWS: &[Row] = &[
          becoming an empty server."),
     property("snapshot.trust.empty", Must, "false", Set::Bool(|c| &mut c.storage.snapshot_trust_empty),
         "Whether a Java log without any snapshot is believed. true can bring up a server that forgot \
-         everything before that log."),
+         everything before that log.").idle("a Java server's directory is not read in this release"),
     property("digest.enabled", Must, "true", Set::Bool(|c| &mut c.tree.digest_enabled),
         "Whether the digest of the tree is kept per transaction and compared."),
     property("closeSessionTxn.enabled", Should, "true", Set::Bool(|c| &mut c.tree.close_session_txn_enabled),
@@ -57,7 +57,7 @@ pub const ROWS: &[Row] = &[
          that names path, operation and client. Clients must be told the same number."),
     bare("jute.maxbuffer.extrasize", Must, "", Set::MaybeNum(|c| &mut c.limits.jute_max_buffer_extra),
         "Room, in bytes, that a record may take beyond it for what the server adds; as much again unless \
-         set."),
+         set.").idle("the log has a bound of its own"),
     property("intBufferStartingSizeBytes", Java, "1024", Set::Check(Type::Number),
         "First size of Java's encoding buffer.").idle("buffers are reused"),
     property("forceSnapshotSync", Test, "false", Set::Check(Type::Bool),
