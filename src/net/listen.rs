@@ -20,6 +20,16 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
+/// What an operator may change of a listening socket: `clientPortListenBacklog`, where -1 leaves it
+/// as it is, and `clientTcpKeepAlive`, which every connection accepted later inherits.
+pub fn tune(listener: &TcpListener, backlog: i32, keep_alive: bool) -> io::Result<()> {
+    if backlog >= 0 {
+        rustix::net::listen(listener, backlog)?;
+    }
+    rustix::net::sockopt::set_socket_keepalive(listener, keep_alive)?;
+    Ok(())
+}
+
 /// Raises the soft limit of open files to the hard one, and says how many connections fit.
 pub fn raise_file_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
@@ -109,6 +119,19 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_inherit_what_was_tuned() {
+        for keep_alive in [true, false] {
+            let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+            tune(&listener, 16, keep_alive).expect("the system knows both");
+            let address = listener.local_addr().expect("it is bound");
+            let _client = std::net::TcpStream::connect(address).expect("it listens");
+            let (accepted, _) = listener.accept().expect("it was connected to");
+            let is_on = rustix::net::sockopt::socket_keepalive(&accepted).expect("an option");
+            assert_eq!(is_on, keep_alive);
+        }
+    }
 
     #[test]
     fn limits_hold_and_places_come_back() {

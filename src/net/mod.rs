@@ -48,7 +48,7 @@ use std::os::fd::OwnedFd;
 use std::{fmt, io};
 
 pub use disk::{DiskWrite, DiskWritten};
-pub use listen::{Admission, listen, raise_file_limit};
+pub use listen::{Admission, listen, raise_file_limit, tune};
 pub use net::Net;
 pub use probe::{Missing, probe};
 pub use wake::Wake;
