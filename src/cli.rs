@@ -14,6 +14,8 @@ use crate::admin::{logger, version};
 use crate::config::{
     Config, Findings, Flag, Form, Loaded, LogFormat, Place, Sources, Stops, load, manual,
 };
+use crate::shard::{self, Ended};
+use crate::storage;
 use crate::storage::dir::FOLDER;
 use crate::types::messages;
 
@@ -224,6 +226,45 @@ fn missing_directory(config: &Config) -> Option<String> {
     let dirs = [storage.data_dir.as_path(), storage.log_dir()];
     let missing = dirs.into_iter().find(|dir| !storage.datadir_autocreate && !is_used(dir))?;
     Some(format!("{} holds no server's data", missing.display()))
+}
+
+/// Runs the server until it ends, and says with which code.
+pub fn serve(config: &Config) -> u8 {
+    let error = match shard::run(config) {
+        Ok(Ended::Asked) => return exit::OK,
+        // What a shell shows for a process that a signal has ended.
+        Ok(Ended::Signal(signal)) => return u8::try_from(128 + signal).unwrap_or(exit::TERMINATED),
+        Err(error) => error,
+    };
+    log::error!("{error}");
+    let (code, sentence) = outcome(&error);
+    log::error!("{sentence}");
+    code
+}
+
+/// Java's code and closing sentence for what keeps a server from going on.
+fn outcome(error: &shard::Error) -> (u8, &'static str) {
+    match error {
+        shard::Error::Engine(_) | shard::Error::NoPort => (exit::INVALID, messages::INVALID_CONFIG),
+        shard::Error::Storage(error) => match error {
+            storage::Error::InUse { .. }
+            | storage::Error::Foreign { .. }
+            | storage::Error::Newer { .. }
+            | storage::Error::JavaDirectory { .. } => (exit::INVALID, messages::NO_DATADIR),
+            storage::Error::Io { .. } | storage::Error::Full { .. } => {
+                (exit::DATADIR, messages::NO_DATADIR)
+            }
+            storage::Error::Corrupt { .. } | storage::Error::Missing { .. } => {
+                (exit::UNEXPECTED, messages::UNABLE_TO_LOAD)
+            }
+            storage::Error::Write { .. } => (exit::UNEXPECTED, messages::SEVERE),
+        },
+        shard::Error::State(_) => (exit::UNEXPECTED, messages::UNABLE_TO_LOAD),
+        shard::Error::LogFile(_)
+        | shard::Error::Net(_)
+        | shard::Error::Thread { .. }
+        | shard::Error::Bind { .. } => (exit::UNEXPECTED, messages::UNEXPECTED),
+    }
 }
 
 fn log_settings(config: &Config) -> logger::Settings {

@@ -84,6 +84,7 @@ pub mod net;
 pub mod prep;
 pub mod replica;
 pub mod session;
+pub mod shard;
 pub mod storage;
 pub mod tree;
 pub mod types;

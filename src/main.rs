@@ -11,9 +11,5 @@ fn main() -> ExitCode {
         server_jvmflags: env::var("SERVER_JVMFLAGS").unwrap_or_default(),
         jvmflags: env::var("JVMFLAGS").unwrap_or_default(),
     };
-    let start = |_config| {
-        log::error!("the loops are not part of this build");
-        cli::exit::UNEXPECTED
-    };
-    ExitCode::from(cli::run(&given, start))
+    ExitCode::from(cli::run(&given, |config| cli::serve(&config)))
 }

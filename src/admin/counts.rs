@@ -18,6 +18,11 @@ impl Default for MinMaxAvg {
 }
 
 impl MinMaxAvg {
+    /// Values that somebody else has added up.
+    pub fn of(count: u64, sum: u64, min: u64, max: u64) -> Self {
+        if count == 0 { Self::default() } else { Self { count, sum, min, max } }
+    }
+
     /// Takes one value.
     #[inline]
     pub fn put(&mut self, value: u64) {

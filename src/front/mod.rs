@@ -34,7 +34,8 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use front::{Config, ConnectionInfo, Front, Stats};
+pub use connect::ThrottleConfig;
+pub use front::{Config, ConnectionInfo, Front, Latency, Stats};
 
 use crate::types::{ConnId, SessionId, Xid};
 use crate::wire::committed::CommitBatch;

@@ -125,12 +125,16 @@ impl Epoll {
         Ok(epoll::modify(&self.ready, socket, data_of(row.id(slot)), flags)?)
     }
 
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let waiting = self.next < self.events.len()
+    /// Whether an event is here that was not taken yet.
+    pub(super) fn has_events(&self) -> bool {
+        self.next < self.events.len()
             || self.accepts_left > 0
             || self.accept_ended
-            || self.writable.is_some();
-        if waiting {
+            || self.writable.is_some()
+    }
+
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if self.has_events() {
             return Ok(());
         }
         let timeout = timeout.map(|timeout| {

@@ -49,7 +49,7 @@ pub struct Admission {
     /// Only kept while there is a limit for an address.
     by_address: Mutex<HashMap<IpAddr, u32>>,
     address_max: u32,
-    open_max: usize,
+    open_max: u32,
     files_max: usize,
 }
 
@@ -65,7 +65,7 @@ pub(super) enum Refusal {
 impl Admission {
     /// `address_max` is `maxClientCnxns`, `open_max` is `maxCnxns`; 0 means no limit.
     /// `files_max` is where accepting pauses because the machine has no more descriptors.
-    pub fn new(address_max: u32, open_max: usize, files_max: usize) -> Self {
+    pub fn new(address_max: u32, open_max: u32, files_max: usize) -> Self {
         assert!(files_max > 0, "without descriptors nobody can be served");
         Self {
             open: AtomicUsize::new(0),
@@ -81,8 +81,14 @@ impl Admission {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// The limits of an address and of all, 0 for none.
+    pub(super) fn limits(&self) -> (u32, u32) {
+        (self.address_max, self.open_max)
+    }
+
     pub(super) fn admit(&self, address: IpAddr) -> Result<(), Refusal> {
-        if self.open_max > 0 && self.open() >= self.open_max {
+        let open = u32::try_from(self.open()).unwrap_or(u32::MAX);
+        if self.open_max > 0 && open >= self.open_max {
             return Err(Refusal::All);
         }
         if self.address_max > 0 {
@@ -97,7 +103,8 @@ impl Admission {
         Ok(())
     }
 
-    pub(super) fn release(&self, address: IpAddr) {
+    /// A connection that was admitted is closed, or was never taken over by a core.
+    pub fn release(&self, address: IpAddr) {
         let before = self.open.fetch_sub(1, Ordering::Relaxed);
         assert!(before > 0, "a connection is released once");
         if self.address_max > 0 {

@@ -20,7 +20,7 @@ use super::{Backend, Config, DiskWrite, DiskWritten, Flow, Result, Service, Wake
 use crate::types::limits::{
     HANDSHAKE_BYTES_MAX, INPUTS_PER_TURN_MAX, OUTBOUND_BYTES_PAUSE, OUTBOUND_BYTES_PER_CONN_MAX,
 };
-use crate::types::{ConnId, Instant};
+use crate::types::{ConnId, Instant, messages};
 
 /// Slots that one sweep looks at for deadlines: bounds a turn.
 const SWEEP_SLOTS_MAX: usize = 1024;
@@ -95,7 +95,6 @@ macro_rules! kernel {
 pub struct Net {
     config: Config,
     kernel: Kernel,
-    wake: Arc<Wake>,
     admission: Arc<Admission>,
     listener: Option<Arc<TcpListener>>,
     accepting: bool,
@@ -120,19 +119,23 @@ pub struct Net {
 }
 
 impl Net {
-    /// Opens the back end. The calling thread must be the one that drives it.
-    pub fn open(config: Config, backend: Backend, admission: Arc<Admission>) -> Result<Self> {
-        let wake = Arc::new(Wake::new()?);
+    /// Opens the back end. The calling thread must be the one that drives it; `wake` is the bell
+    /// by which others reach it.
+    pub fn open(
+        config: Config,
+        backend: Backend,
+        admission: Arc<Admission>,
+        wake: Arc<Wake>,
+    ) -> Result<Self> {
         let kernel = match backend {
             Backend::Uring { deferred } => {
-                Kernel::Uring(Uring::open(deferred, config.receive_buffers, Arc::clone(&wake))?)
+                Kernel::Uring(Uring::open(deferred, config.receive_buffers, wake)?)
             }
-            Backend::Epoll => Kernel::Epoll(Epoll::open(Arc::clone(&wake))?),
+            Backend::Epoll => Kernel::Epoll(Epoll::open(wake)?),
         };
         Ok(Self {
             config,
             kernel,
-            wake,
             admission,
             listener: None,
             accepting: false,
@@ -152,11 +155,6 @@ impl Net {
             sweep_from: 0,
             limiter: Limiter::default(),
         })
-    }
-
-    /// The bell by which other threads reach this core.
-    pub fn wake(&self) -> Arc<Wake> {
-        Arc::clone(&self.wake)
     }
 
     /// Starts to accept.
@@ -182,6 +180,25 @@ impl Net {
     /// Connections in the table, those included that are about to vanish.
     pub fn connections(&self) -> usize {
         self.connections.len() - self.free.len()
+    }
+
+    /// Where a connection comes from, while it is open.
+    pub fn peer(&self, conn: ConnId) -> Option<SocketAddr> {
+        self.slot_of(conn).map(|slot| self.connections[slot].peer)
+    }
+
+    /// All connections, those included that have not sent anything yet.
+    pub fn peers(&self) -> impl Iterator<Item = (ConnId, SocketAddr)> {
+        let rows = self.connections.iter().enumerate();
+        rows.filter(|(_, row)| !matches!(row.stage, Stage::Free | Stage::Dead))
+            .map(|(slot, row)| (row.id(slot_of(slot)), row.peer))
+    }
+
+    /// Whether something has happened that was not delivered yet.
+    pub fn has_events(&mut self) -> bool {
+        !self.gone.is_empty()
+            || !self.backlog.is_empty()
+            || kernel!(self, kernel => kernel.has_events())
     }
 
     /// Log writes that have not ended.
@@ -379,11 +396,17 @@ impl Net {
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if let Err(refusal) = self.admission.admit(peer.ip()) {
-            let key = match refusal {
-                Refusal::Address => "Too many connections from its address: maxClientCnxns",
-                Refusal::All => "Too many connections: maxCnxns",
-            };
-            self.complain(format_args!("{peer} is refused. {key}"));
+            let (address, all) = self.admission.limits();
+            match refusal {
+                Refusal::Address => {
+                    let what = messages::too_many_from(peer.ip(), address);
+                    self.complain(format_args!("{what}"));
+                }
+                Refusal::All => {
+                    let count = u64::try_from(self.admission.open()).expect("a count fits");
+                    self.complain(format_args!("{}", messages::too_many(count, all)));
+                }
+            }
             return Ok(());
         }
         match service.place(socket, peer) {
@@ -536,9 +559,13 @@ impl Net {
             Err(BadLength(length)) => {
                 let row = &mut self.connections[slot];
                 let (peer, conn) = (row.peer, row.id(slot_of(slot)));
-                let when =
-                    if row.stage == Stage::Fresh { "before its handshake" } else { "as a length" };
-                self.complain(format_args!("{peer} sent {length} ({length:#x}) {when}: closed"));
+                let max = match row.stage {
+                    Stage::Fresh => HANDSHAKE_BYTES_MAX - 4,
+                    _ => self.config.frame_bytes_max,
+                };
+                let max = u32::try_from(max).unwrap_or(u32::MAX);
+                let what = messages::bad_length(peer, i64::from(length), max);
+                self.complain(format_args!("{what}"));
                 if self.connections[slot].stage == Stage::Fresh {
                     return self.hang_up(conn);
                 }

@@ -1,7 +1,7 @@
 //! Whether this machine lets us use io_uring the way we need, and if not, why.
 
 use std::sync::Arc;
-use std::{fmt, fs, io};
+use std::{fmt, fs, io, thread};
 
 use super::uring::Uring;
 use super::{Backend, Wake};
@@ -40,14 +40,21 @@ fn disabled_by_sysctl() -> Option<String> {
 
 /// Opens a ring as a data core does, and closes it again.
 pub fn probe() -> Result<Backend, Missing> {
+    // On a thread of its own: a ring that is torn down interrupts system calls of its thread.
+    let prober = thread::Builder::new().name("probe".into()).spawn(probe_here);
+    let prober = prober.map_err(|error| Missing { error })?;
+    prober.join().expect("it does not panic").map_err(|error| Missing { error })
+}
+
+fn probe_here() -> io::Result<Backend> {
     let open =
         |deferred| -> io::Result<()> { Uring::open(deferred, 8, Arc::new(Wake::new()?)).map(drop) };
     match open(true) {
         Ok(()) => Ok(Backend::Uring { deferred: true }),
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => open(false)
-            .map(|()| Backend::Uring { deferred: false })
-            .map_err(|error| Missing { error }),
-        Err(error) => Err(Missing { error }),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            open(false).map(|()| Backend::Uring { deferred: false })
+        }
+        Err(error) => Err(error),
     }
 }
 

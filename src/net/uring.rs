@@ -231,8 +231,13 @@ impl Uring {
         self.under_way
     }
 
+    /// Whether a completion is here.
+    pub(super) fn has_events(&mut self) -> bool {
+        self.accept_ended || !self.ring.completion().is_empty()
+    }
+
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        if self.accept_ended || !self.ring.completion().is_empty() {
+        if self.has_events() {
             // Work is here already; what was asked for goes to the kernel all the same.
             return if self.ring.submission().is_empty() { Ok(()) } else { self.enter(0, None) };
         }

@@ -18,7 +18,8 @@ pub struct Wake {
 }
 
 impl Wake {
-    pub(super) fn new() -> io::Result<Self> {
+    /// A bell for a core that is about to be started.
+    pub fn new() -> io::Result<Self> {
         Ok(Self { bell: eventfd(0, EventfdFlags::CLOEXEC)?, asleep: AtomicBool::new(false) })
     }
 

@@ -40,6 +40,16 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // An orderly end: nothing is under way any more, and a ring that still has the file may
+        // be torn down later than the next start comes.
+        for file in &self.files {
+            let _ = file.unlock();
+        }
+    }
+}
+
 /// An open store on real directories.
 pub struct OpenedDir {
     /// To be held as long as anything is written.

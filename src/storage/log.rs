@@ -548,6 +548,11 @@ impl Log {
         self.segments.retain(|segment| segment.number >= number || segment.number == self.segment);
     }
 
+    /// The segment that is written now, and the length of its file.
+    pub fn segment(&self) -> (Name, u64) {
+        (Name::Segment(self.segment), self.segment_bytes)
+    }
+
     /// Bytes of entries appended since the start; for the snapshot trigger.
     pub fn bytes_appended(&self) -> u64 {
         self.bytes_appended

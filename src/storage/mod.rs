@@ -16,6 +16,7 @@ pub mod scan;
 pub mod segment;
 pub mod snapshot;
 pub mod snapshot_format;
+pub mod tree_image;
 
 pub use dir::{DirConfig, Lock, OpenedDir, open};
 pub use error::Error;

@@ -44,7 +44,7 @@ pub struct Shared {
 pub struct Limits {
     pub config: Config,
     pub address_max: u32,
-    pub open_max: usize,
+    pub open_max: u32,
     pub files_max: usize,
 }
 
@@ -66,17 +66,17 @@ impl Server {
         let listener = Arc::new(listen("127.0.0.1:0".parse().unwrap()).unwrap());
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
-        let (tell, told) = channel();
+        let wake = Arc::new(Wake::new().unwrap());
         let thread = std::thread::spawn({
             let (admission, shared) = (Arc::clone(&admission), Arc::clone(&shared));
+            let wake = Arc::clone(&wake);
             move || {
-                let mut net = Net::open(limits.config, backend, admission).unwrap();
+                let mut net =
+                    Net::open(limits.config, backend, admission, Arc::clone(&wake)).unwrap();
                 net.listen(listener).unwrap();
-                tell.send(net.wake()).unwrap();
-                run(net, &shared);
+                run(net, &wake, &shared);
             }
         });
-        let wake = told.recv().unwrap();
         Self { address, admission, shared, wake, thread: Some(thread) }
     }
 
@@ -176,9 +176,8 @@ impl Service for Echo<'_> {
     }
 }
 
-fn run(mut net: Net, shared: &Shared) {
+fn run(mut net: Net, wake: &Wake, shared: &Shared) {
     let origin = Instant::now();
-    let wake = net.wake();
     let mut echo = Echo {
         shared,
         held: HashSet::new(),

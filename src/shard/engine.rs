@@ -1,0 +1,140 @@
+//! Who owns the threads and how they reach the kernel: glommio and io_uring, or neither.
+//!
+//! With io_uring glommio places, names and joins the threads; each runs exactly one task, and a
+//! data core's task is its loop, which waits in the core's own ring. Without io_uring there is no
+//! glommio, since its executors need one: the same loops run on plain threads over epoll.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use glommio::{LocalExecutorBuilder, Placement};
+
+use super::Error;
+use crate::config;
+use crate::net::{Backend, probe};
+
+/// What an executor registers for files that we never open through it: the least it takes.
+const EXECUTOR_MEMORY_BYTES: usize = 64 << 10;
+
+/// How often an executor would look around between tasks. It has one; below 100 µs it can hang.
+const PREEMPT_TIMER: Duration = Duration::from_millis(1);
+
+/// The choice, and why.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// What the data cores use.
+    pub backend: Backend,
+    /// Why not io_uring, if it was not asked for otherwise.
+    pub why: Option<String>,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.backend)?;
+        match &self.why {
+            Some(why) => write!(f, " ({why})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Engine {
+    /// Looks what the machine allows.
+    ///
+    /// # Errors
+    /// io_uring was asked for, and is not to be had: one sentence names the cause.
+    pub fn choose(wanted: config::Engine) -> Result<Self, Error> {
+        let missing = match wanted {
+            config::Engine::Epoll => {
+                return Ok(Self { backend: Backend::Epoll, why: Some("as configured".into()) });
+            }
+            config::Engine::Auto | config::Engine::Uring => match probe() {
+                Err(missing) => missing.to_string(),
+                Ok(backend) => match try_executor() {
+                    Ok(()) => return Ok(Self { backend, why: None }),
+                    Err(error) => format!("glommio cannot start: {error}"),
+                },
+            },
+        };
+        match wanted {
+            config::Engine::Uring => Err(Error::Engine(missing)),
+            config::Engine::Auto | config::Engine::Epoll => {
+                Ok(Self { backend: Backend::Epoll, why: Some(missing) })
+            }
+        }
+    }
+
+    /// Starts a thread, on that CPU if one is named.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        name: &str,
+        cpu: Option<u16>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Thread<T>, Error> {
+        let failed = |error: String| Error::Thread { name: name.to_owned(), error };
+        match self.backend {
+            Backend::Uring { .. } => {
+                let placement =
+                    cpu.map_or(Placement::Unbound, |cpu| Placement::Fixed(usize::from(cpu)));
+                let handle = executor(placement)
+                    .name(name)
+                    .spawn(move || async move { work() })
+                    .map_err(|error| failed(error.to_string()))?;
+                Ok(Thread::Glommio(handle))
+            }
+            Backend::Epoll => {
+                let builder = std::thread::Builder::new().name(name.to_owned());
+                let handle = builder.spawn(move || {
+                    pin(cpu);
+                    work()
+                });
+                handle.map(Thread::Plain).map_err(|error| failed(error.to_string()))
+            }
+        }
+    }
+}
+
+fn executor(placement: Placement) -> LocalExecutorBuilder {
+    LocalExecutorBuilder::new(placement)
+        .io_memory(EXECUTOR_MEMORY_BYTES)
+        .preempt_timer(PREEMPT_TIMER)
+}
+
+/// An executor says only when it is joined that it could not start.
+fn try_executor() -> io::Result<()> {
+    let other = |error: glommio::GlommioError<()>| io::Error::other(error.to_string());
+    let handle = executor(Placement::Unbound).name("probe").spawn(|| async {}).map_err(other)?;
+    handle.join().map_err(other)
+}
+
+/// A CPU that does not exist, or that is not ours, is not worth a stop: the loop runs anyway.
+fn pin(cpu: Option<u16>) {
+    let Some(cpu) = cpu else { return };
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(usize::from(cpu));
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+        log::warn!("cannot run on CPU {cpu}: {error}");
+    }
+}
+
+/// A thread that was started.
+pub enum Thread<T: Send + 'static> {
+    /// With an executor on it.
+    Glommio(glommio::ExecutorJoinHandle<T>),
+    /// Without.
+    Plain(std::thread::JoinHandle<T>),
+}
+
+impl<T: Send + 'static> Thread<T> {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It panicked, or its executor could not start.
+    pub fn join(self) -> Result<T, String> {
+        match self {
+            Self::Glommio(handle) => handle.join().map_err(|error| error.to_string()),
+            Self::Plain(handle) => handle.join().map_err(|_| "it panicked".to_owned()),
+        }
+    }
+}
