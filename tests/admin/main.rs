@@ -15,7 +15,9 @@ fn all() -> WhiteList {
 
 fn latency(values: &[u64]) -> MinMaxAvg {
     let mut latency = MinMaxAvg::default();
-    values.iter().for_each(|value| latency.put(*value));
+    for value in values {
+        latency.put(*value);
+    }
     latency
 }
 
@@ -35,7 +37,7 @@ fn connection(address: &str, interest_ops: u8, received: u64, sent: u64) -> Conn
 fn served() -> Snapshot {
     let mut first = connection("127.0.0.1:34556", 1, 7, 7);
     first.session = Some(ConnectionSession {
-        id: 0x1_0000_0ee8_9d00_00,
+        id: 0x100_000e_e89d_0000,
         last_op: last_op_name(12),
         established_ms: 1_795_325_897_438,
         timeout_ms: 10_000,
@@ -48,7 +50,9 @@ fn served() -> Snapshot {
     let mut stats = CoreStats::new();
     stats.packets_received = 22;
     stats.packets_sent = 23;
-    [1, 13, 1, 1, 2, 2, 2, 3, 2, 2, 2].iter().for_each(|ms| stats.latency.put(*ms));
+    for ms in [1, 13, 1, 1, 2, 2, 2, 3, 2, 2, 2] {
+        stats.latency.put(ms);
+    }
     Snapshot {
         mode: Mode::Standalone,
         stats,
@@ -70,18 +74,18 @@ fn served() -> Snapshot {
         zxid: 7,
         connections: vec![first, connection("127.0.0.1:34578", 0, 1, 0)],
         sessions: vec![
-            SessionRow { id: 0x1_0000_0ee8_9d00_00, expires_at_ms: 1_795_325_907_000 },
-            SessionRow { id: 0x1_0000_0ee8_9d00_01, expires_at_ms: 1_795_325_907_000 },
+            SessionRow { id: 0x100_000e_e89d_0000, expires_at_ms: 1_795_325_907_000 },
+            SessionRow { id: 0x100_000e_e89d_0001, expires_at_ms: 1_795_325_907_000 },
         ],
         ephemerals: vec![
-            (0x1_0000_0ee8_9d00_01, "/e3".to_owned()),
-            (0x1_0000_0ee8_9d00_01, "/e2".to_owned()),
-            (0x1_0000_0ee8_9d00_00, "/e1".to_owned()),
+            (0x100_000e_e89d_0001, "/e3".to_owned()),
+            (0x100_000e_e89d_0001, "/e2".to_owned()),
+            (0x100_000e_e89d_0000, "/e1".to_owned()),
         ],
         watches: vec![
-            (0x1_0000_0ee8_9d00_00, "/p".to_owned()),
-            (0x1_0000_0ee8_9d00_00, "/nope".to_owned()),
-            (0x1_0000_0ee8_9d00_01, "/p".to_owned()),
+            (0x100_000e_e89d_0000, "/p".to_owned()),
+            (0x100_000e_e89d_0000, "/nope".to_owned()),
+            (0x100_000e_e89d_0001, "/p".to_owned()),
         ],
         watch_summary: WatchSummary { connections: 2, paths: 2, total: 3 },
         digests: vec![(128, 4_837_562_093), (256, u64::MAX)],

@@ -2,6 +2,9 @@
 //!
 //! One list, used by the test that runs the corpus (`main.rs`) and by libFuzzer (`libfuzzer/`).
 
+use ringkeeper::config::key::Tried;
+use ringkeeper::config::members::Member;
+use ringkeeper::config::{Config, keys, properties};
 use ringkeeper::types::Zxid;
 use ringkeeper::wire::connect::{ConnectRequest, ConnectResponse};
 use ringkeeper::wire::frame::Frames;
@@ -21,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     ("replies", replies),
     ("handshakes", handshakes),
     ("transactions", transactions),
+    ("settings", settings),
 ];
 
 /// A byte stream in two pieces, cut into frames: the same frames wherever it is split.
@@ -91,4 +95,26 @@ fn transactions(data: &[u8]) {
     logged.encode(&mut again);
     assert_eq!(LoggedTxn::decode(&again).expect("we wrote it"), logged);
     assert!(logged.header.zxid >= Zxid(i64::MIN));
+}
+
+/// A configuration: every key that the table knows takes or refuses its value, and a member that
+/// was read is written as what reads the same.
+fn settings(data: &[u8]) {
+    let Ok(properties) = properties::parse(data) else { return };
+    for properties::Property { key, value, .. } in properties {
+        // A name of a host would be looked up.
+        if key != "clientPortAddress"
+            && let Some(row) = keys::rows().find(|row| row.is_named(&key))
+        {
+            let mut config = Config::default();
+            if let Tried::Wrong(why) = row.set.put(&mut config, row.kind, &key, &value) {
+                assert!(!why.is_empty(), "{key}={value}");
+            }
+        }
+        if let Ok(member) = Member::parse(&value) {
+            let shown = member.to_string();
+            let again = Member::parse(&shown).expect("we wrote it");
+            assert_eq!(again.to_string(), shown);
+        }
+    }
 }
