@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::members::Ensemble;
+pub use crate::session::auth::DigestAlgorithm;
 
 /// Everything an operator can decide about one server.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -12,6 +12,10 @@ impl Step<'_> {
     /// An error means that the request as a whole is refused: a part has a null that Apache's
     /// server stumbles over.
     pub(super) fn multi(&mut self, request: &MultiRequest<'_>) -> Result<Prepared, ErrorCode> {
+        if request.has_null_path() {
+            // Apache's server looks at all paths first, and stumbles.
+            return Err(ErrorCode::MarshallingError);
+        }
         let digest = self.pending.start_multi();
         let count = i32::try_from(request.len()).expect("operations are bounded");
         Writer::new(self.out).i32(count);

@@ -421,6 +421,10 @@ fn a_failed_multi_leaves_nothing_behind() {
     assert_eq!(world.ask_bytes(14, &bytes), Prepared::Refused(ErrorCode::MarshallingError));
     assert!(matches!(world.last_txn().txn, Txn::Error(_)));
     assert!(world.pending.is_empty());
+    let null_path = Request::SetData(SetDataRequest::default());
+    let bytes = multi_bytes(&[create("/y", 0), delete("/nothing", -1), null_path]);
+    assert_eq!(world.ask_bytes(14, &bytes), Prepared::Refused(ErrorCode::MarshallingError));
+    assert!(world.pending.is_empty());
     assert_eq!(world.ask_bytes(14, &multi_bytes(&[])), Prepared::Accepted);
     world.commit(usize::MAX);
 }

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
+use sha2::{Sha256, Sha512};
 
 use super::address;
 use crate::types::limits::FRAME_BYTES_DEFAULT_MAX;
@@ -31,6 +32,8 @@ pub struct Config {
     pub skip_acl: bool,
     /// `zookeeper.DigestAuthenticationProvider.enabled`, on unless it is "false".
     pub digest: bool,
+    /// `zookeeper.DigestAuthenticationProvider.digestAlg`, the same on all servers.
+    pub digest_algorithm: DigestAlgorithm,
     /// `zookeeper.DigestAuthenticationProvider.superDigest`: whoever proves this digest is super.
     pub super_digest: Option<String>,
     /// Whether X.509 identities may stand in lists: there is a secure port.
@@ -52,11 +55,24 @@ pub struct Ensemble {
     pub names: Vec<String>,
 }
 
+/// Hash of the `digest` scheme: `user:base64(hash(user:password))`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestAlgorithm {
+    /// What Apache's servers use unless told otherwise.
+    #[default]
+    Sha1,
+    /// SHA-2, 256 bits.
+    Sha256,
+    /// SHA-2, 512 bits.
+    Sha512,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             skip_acl: false,
             digest: true,
+            digest_algorithm: DigestAlgorithm::Sha1,
             super_digest: None,
             x509: false,
             x509_super_user: None,
@@ -85,7 +101,7 @@ pub fn authenticate(
 ) -> Option<Vec<Identity>> {
     match scheme {
         "digest" if config.digest => {
-            let digest = digest_id(auth?);
+            let digest = digest_id(config.digest_algorithm, auth?);
             let mut added = Vec::with_capacity(2);
             if config.super_digest.as_deref() == Some(&digest) {
                 added.push(Identity::new("super", ""));
@@ -107,12 +123,17 @@ pub fn authenticate(
     }
 }
 
-/// `user:password` as an id: the user, and base64 of the SHA-1 of the whole
+/// `user:password` as an id: the user, and base64 of the hash of the whole
 /// (`DigestAuthenticationProvider.generateDigest`).
-pub fn digest_id(auth: &[u8]) -> String {
+pub fn digest_id(algorithm: DigestAlgorithm, auth: &[u8]) -> String {
     let text = String::from_utf8_lossy(auth);
     let user = text.split(':').next().unwrap_or_default();
-    format!("{user}:{}", STANDARD.encode(Sha1::digest(text.as_bytes())))
+    let hash = match algorithm {
+        DigestAlgorithm::Sha1 => STANDARD.encode(Sha1::digest(text.as_bytes())),
+        DigestAlgorithm::Sha256 => STANDARD.encode(Sha256::digest(text.as_bytes())),
+        DigestAlgorithm::Sha512 => STANDARD.encode(Sha512::digest(text.as_bytes())),
+    };
+    format!("{user}:{hash}")
 }
 
 /// The address of a connection as an id of the scheme `ip`.
@@ -327,10 +348,15 @@ mod tests {
             (b"nocolon",      "nocolon:"),
         ];
         for (auth, expected) in table {
-            let id = digest_id(auth);
+            let id = digest_id(DigestAlgorithm::Sha1, auth);
             assert!(id.starts_with(expected), "{id}");
             assert_eq!(id.rsplit(':').next().expect("there is a colon").len(), 28);
         }
+        assert_eq!(
+            digest_id(DigestAlgorithm::Sha256, b"bob:pw"),
+            "bob:lXdkgIa9O1CDDWAryQ0pe9wUYi2LkG6M7Uocn/Vyn2g="
+        );
+        assert_eq!(digest_id(DigestAlgorithm::Sha512, b"bob:pw").len(), 4 + 88);
     }
 
     #[test]

@@ -84,6 +84,22 @@ impl<'a> List<'a> {
     }
 }
 
+impl MultiRequest<'_> {
+    /// Whether a part has no path: decodable, and yet a reason to refuse the whole.
+    pub fn has_null_path(&self) -> bool {
+        self.iter().any(|part| match part {
+            Request::Create(body) | Request::Create2(body) | Request::CreateContainer(body) => {
+                body.path.is_none()
+            }
+            Request::CreateTtl(body) => body.path.is_none(),
+            Request::Delete(body) => body.path.is_none(),
+            Request::SetData(body) => body.path.is_none(),
+            Request::Check(body) => body.path.is_none(),
+            _ => false,
+        })
+    }
+}
+
 /// The operations of a list, in order.
 #[derive(Clone, Debug)]
 pub struct Operations<'a> {
@@ -113,7 +129,7 @@ impl ExactSizeIterator for Operations<'_> {}
 ///
 /// The kind of a create follows its flags as much as its opcode, which is not so outside a multi
 /// (`MultiOperationRecord.java`, `Op.java` of 3.9.5). What makes Apache's decoder fail is
-/// undecodable here, too: null paths, null ACLs, unknown flags.
+/// undecodable here, too: null ACLs, unknown flags.
 fn operation<'a>(
     kind: i32,
     input: &mut Reader<'a>,
@@ -135,24 +151,13 @@ fn operation<'a>(
     if !fits {
         return Err(DecodeError::UnknownOp(kind));
     }
-    let request = match Request::decode_any(kind, input)? {
-        Request::Create(body) => create(body, Request::Create)?,
-        Request::Create2(body) => create(body, Request::Create2)?,
-        Request::CreateContainer(body) => create(body, Request::CreateContainer)?,
-        Request::CreateTtl(body) => create_ttl(body),
-        other => other,
-    };
-    let has_path = match &request {
-        Request::Create(body) | Request::Create2(body) | Request::CreateContainer(body) => {
-            body.path.is_some()
-        }
-        Request::CreateTtl(body) => body.path.is_some(),
-        Request::Delete(body) => body.path.is_some(),
-        Request::SetData(body) => body.path.is_some(),
-        Request::Check(body) => body.path.is_some(),
-        _ => true,
-    };
-    if has_path { Ok(request) } else { Err(DecodeError::Null) }
+    match Request::decode_any(kind, input)? {
+        Request::Create(body) => create(body, Request::Create),
+        Request::Create2(body) => create(body, Request::Create2),
+        Request::CreateContainer(body) => create(body, Request::CreateContainer),
+        Request::CreateTtl(body) => Ok(create_ttl(body)),
+        other => Ok(other),
+    }
 }
 
 fn create<'a>(

@@ -172,10 +172,7 @@ fn with_request(command: &str, use_it: impl FnOnce(Request<'_>)) {
     let mut words = command.split(' ');
     let name = words.next().expect("a command");
     let (plain, keys): (Vec<&str>, Vec<&str>) = words.partition(|word| !word.contains('='));
-    let key = |name: &str| {
-        let found = keys.iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-        found
-    };
+    let key = |name: &str| keys.iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let number = |name: &str, default: i64| {
         key(name).map_or(default, |value| value.parse().expect("a number"))
     };

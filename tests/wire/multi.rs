@@ -79,17 +79,20 @@ fn nulls_and_foreign_operations_make_the_whole_list_undecodable() {
     let table = [
         ("a null ACL",               Request::Create(null_acl),                           false),
         ("a null ACL and a TTL",     Request::CreateTtl(null_acl_ttl),                    true),
-        ("a null path",              Request::Create(null_path),                          false),
-        ("a null path to delete",    Request::Delete(DeleteRequest::default()),           false),
-        ("a null path to set",       Request::SetData(SetDataRequest::default()),         false),
-        ("a null path to check",     Request::Check(CheckVersionRequest::default()),      false),
+        ("a null path",              Request::Create(null_path),                          true),
+        ("a null path to delete",    Request::Delete(DeleteRequest::default()),           true),
+        ("a null path to set",       Request::SetData(SetDataRequest::default()),         true),
+        ("a null path to check",     Request::Check(CheckVersionRequest::default()),      true),
         ("a read",                   Request::GetData(read.clone()),                      false),
         ("a closeSession",           Request::CloseSession(Empty {}),                     false),
         ("a check",  Request::Check(CheckVersionRequest { path: path(), version: 0 }),    true),
     ];
     for (what, request, decodable) in table {
         let bytes = list(&[good.clone(), request]);
-        assert_eq!(MultiRequest::from_bytes(&bytes).is_ok(), decodable, "{what}");
+        let multi = MultiRequest::from_bytes(&bytes);
+        assert_eq!(multi.is_ok(), decodable, "{what}");
+        let null_path = multi.is_ok_and(|multi| multi.has_null_path());
+        assert_eq!(null_path, what.starts_with("a null path"), "{what}");
     }
 
     let reads = [Request::GetData(read.clone()), Request::GetChildren(read.clone())];
