@@ -32,7 +32,7 @@ mod settings;
 pub use finding::{Finding, Findings, Place, Stops};
 pub use load::{Flag, Form, Loaded, Sources, load};
 pub use settings::{
-    AdminConfig, AuthConfig, AuthProvider, ClientConfig, Config, Cores, Engine, EngineConfig,
-    EnsembleConfig, LimitsConfig, LogConfig, LogFormat, PurgeConfig, Secret, SessionConfig,
-    StorageConfig, ThrottleConfig, TreeConfig,
+    AdminConfig, AuthConfig, AuthProvider, ClientConfig, Config, Cores, DigestAlgorithm, Engine,
+    EngineConfig, EnsembleConfig, LimitsConfig, LogConfig, LogFormat, PurgeConfig, Secret,
+    SessionConfig, StorageConfig, ThrottleConfig, TreeConfig,
 };

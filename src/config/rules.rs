@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use log::LevelFilter;
 
-use super::settings::{AuthProvider, Config, Cores, Engine, LogFormat, Secret};
+use super::settings::{AuthProvider, Config, Cores, DigestAlgorithm, Engine, LogFormat, Secret};
 
 /// CPUs in a list are numbered below this; a larger machine is not what a list of CPUs is for.
 const CPUS_MAX: u16 = 4096;
@@ -107,12 +107,15 @@ pub fn super_digest(config: &mut Config, _key: &str, value: &str) -> Result<(), 
 }
 
 /// `DigestAuthenticationProvider.digestAlg`: another hash than the one that ACLs were made with
-/// would lock everybody out, so it is refused rather than ignored.
-pub fn digest_algorithm(_config: &mut Config, _key: &str, value: &str) -> Result<(), String> {
-    match value.to_ascii_uppercase().as_str() {
-        "SHA1" | "SHA-1" | "SHA" => Ok(()),
-        _ => Err("this release knows SHA1 alone".to_owned()),
-    }
+/// would lock everybody out, so an unknown one is refused rather than ignored.
+pub fn digest_algorithm(config: &mut Config, _key: &str, value: &str) -> Result<(), String> {
+    config.auth.digest_algorithm = match value.to_ascii_uppercase().as_str() {
+        "SHA1" | "SHA-1" | "SHA" => DigestAlgorithm::Sha1,
+        "SHA-256" => DigestAlgorithm::Sha256,
+        "SHA-512" => DigestAlgorithm::Sha512,
+        _ => return Err("neither SHA1, SHA-256 nor SHA-512".to_owned()),
+    };
+    Ok(())
 }
 
 /// `authProvider.*`: Java's classes, by their last name.

@@ -374,6 +374,8 @@ pub struct AuthConfig {
     pub digest_auth_enabled: bool,
     /// `user:base64(sha1(user:password))` of the identity that passes every ACL, default none.
     pub super_digest: Option<Secret>,
+    /// Hash of the `digest` scheme, equal on all servers, default SHA-1.
+    pub digest_algorithm: DigestAlgorithm,
     /// Further schemes that `authProvider.*` registers, default none.
     pub providers: Vec<AuthProvider>,
     /// X.500 principal that passes every ACL, default none.
@@ -398,6 +400,7 @@ impl Default for AuthConfig {
             skip_acl: false,
             digest_auth_enabled: true,
             super_digest: None,
+            digest_algorithm: DigestAlgorithm::Sha1,
             providers: Vec::new(),
             x509_super_user: None,
             sasl_super_users: Vec::new(),
