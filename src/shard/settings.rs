@@ -91,6 +91,7 @@ fn auth(config: &Config) -> auth::Config {
     auth::Config {
         skip_acl: auth.skip_acl,
         digest: auth.digest_auth_enabled,
+        digest_algorithm: auth.digest_algorithm,
         super_digest: auth.super_digest.as_ref().map(|secret| secret.0.clone()),
         x509: has(AuthProvider::X509),
         x509_super_user: auth.x509_super_user.clone(),
