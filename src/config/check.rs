@@ -256,6 +256,6 @@ fn client_address(reader: &mut Reader) {
     let asked = ["clientPort", "secureClientPort"].iter().any(|port| reader.given(port).is_some());
     if reader.config.client.port.is_none() && !asked {
         let place = reader.place("clientPort");
-        reader.findings.fault(&place, "clientPort is not set, so no client can connect".to_owned());
+        reader.findings.error(&place, "clientPort is not set, so no client can connect".to_owned());
     }
 }

@@ -48,7 +48,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientConfig {
     /// Port for plain connections (`clientPort`). `Some(0)` takes a free one and logs it; `None`,
-    /// the default, opens none: such a server answers nobody.
+    /// the default, is refused unless this server's `server.N` names a port.
     pub port: Option<u16>,
     /// Address to bind (`clientPortAddress`, or the client part of this server's `server.N`).
     /// `None`, the default, is every address of the machine, IPv6 and IPv4.

@@ -86,6 +86,8 @@ pub fn start(config: &Config) -> Result<Running, Error> {
     let arrangement = Arrangement::new(&config.engine.cores, &ours);
     let files_max = net::raise_file_limit();
     let listener = Arc::new(bind(config)?);
+    net::tune(&listener, config.client.listen_backlog, config.client.tcp_keep_alive)
+        .map_err(Error::Net)?;
     let address = listener.local_addr().map_err(Error::Net)?;
 
     let identity = Identity(random()?);

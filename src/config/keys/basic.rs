@@ -13,8 +13,8 @@ pub const ROWS: &[Row] = &[
         "Directory of the transaction log; the same as dataDir unless set. A disk of its own \
          keeps snapshots out of the way of writes."),
     fixed("clientPort", Must, "", Set::Port(|c| &mut c.client.port),
-        "Port for plain connections. 0 takes a free port and logs it. Unset, no client can connect \
-         (unless this server's server.N names a port).").sample("2181"),
+        "Port for plain connections. 0 takes a free port and logs it. Must be set, unless this \
+         server's server.N names a port.").sample("2181"),
     fixed("clientPortAddress", Must, "", Set::Rule("address", rules::client_address),
         "Address that clientPort is bound to; every address of the machine unless set. An error \
          without clientPort."),
