@@ -8,7 +8,6 @@ use ringkeeper::types::ConnId;
 use ringkeeper::watch::{Mode, Watches};
 
 #[path = "support/forest.rs"]
-#[allow(dead_code, reason = "only the memory of this process is asked")]
 mod forest;
 
 const CHANGE: Change<'_> =

@@ -1,5 +1,7 @@
 //! Trees of a given size for the benches, and what they cost in memory.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 use std::fmt::Write;
 
 use ringkeeper::tree::{Changes, Config, HashKey, Tree};

@@ -53,7 +53,9 @@ impl World {
                 let data = self.tree.data(self.find(path));
                 format!("{}\n", data.map_or("null".into(), |data| String::from_utf8_lossy(data)))
             }
-            "acl" => format!("{:?}\n", list(&self.tree.acls().entries(self.tree.acl(self.find(path))))),
+            "acl" => {
+                format!("{:?}\n", list(&self.tree.acls().entries(self.tree.acl(self.find(path)))))
+            }
             "children" => {
                 let mut names: Vec<&str> =
                     self.tree.children(self.find(path)).map(|id| self.tree.name(id)).collect();
@@ -188,8 +190,10 @@ fn with_txn(command: &str, use_it: impl FnOnce(&Txn<'_>)) {
     let version = words.number("version").unwrap_or(0).try_into().expect("32 bits");
     let list = words.value("acl").map(|who| [Acl::new(31, "digest", who)]);
     let acl = list.as_ref().map_or(AclList::NULL, |list| AclList::from(&list[..]));
-    let paths: Vec<Text<'_>> = words.0.split(' ').skip(1).filter(|w| w.starts_with('/')).map(Text::from).collect();
-    let create = |ephemeral| CreateTxn { path: path(), data, acl: acl.clone(), ephemeral, parent_cversion };
+    let paths: Vec<Text<'_>> =
+        words.0.split(' ').skip(1).filter(|w| w.starts_with('/')).map(Text::from).collect();
+    let create =
+        |ephemeral| CreateTxn { path: path(), data, acl: acl.clone(), ephemeral, parent_cversion };
     use_it(&match words.word(0) {
         "create" => Txn::Create(create(false)),
         "ephemeral" => Txn::Create2(create(true)),
