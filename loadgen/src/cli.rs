@@ -142,7 +142,7 @@ pub struct VersusArgs {
     #[arg(long, value_name = "S", default_value_t = 10)]
     pub jit_warm_up: u64,
     /// Rows, separated by commas; all of them if absent: set-1, set-16, get-1, get-16, mix-1,
-    /// mix-16, watchers, sessions, znodes
+    /// mix-16, watchers, sessions, idle, znodes
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub rows: Vec<String>,
     /// Watchers of the row `watchers`

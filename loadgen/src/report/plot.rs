@@ -41,10 +41,10 @@ pub struct Plot {
 }
 
 const WIDTH: f64 = 420.0;
-const HEIGHT: f64 = 250.0;
+const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 12.0;
-const TOP: f64 = 30.0;
+const TOP: f64 = 40.0;
 const BOTTOM: f64 = 38.0;
 /// The `Nines` axis ends here: five nines.
 const NINES_MAX: f64 = 5.0;
@@ -138,7 +138,7 @@ impl Plot {
         push(out, format_args!("<text {place}>{label}</text>"));
     }
 
-    /// Names of the lines, from right to left in the title's row. A single line needs none.
+    /// Names of the lines, from right to left below the title. A single line needs none.
     fn legend(&self, out: &mut String) {
         if self.series.len() < 2 {
             return;
@@ -148,8 +148,8 @@ impl Plot {
             let left = right - 6.2 * series.name.chars().count() as f64;
             let dash = left - 20.0;
             let name = escape(&series.name);
-            push(out, format_args!("<path class=\"line s{number}\" d=\"M{dash:.1} 10h16\"/>"));
-            push(out, format_args!("<text x=\"{left:.1}\" y=\"14\">{name}</text>"));
+            push(out, format_args!("<path class=\"line s{number}\" d=\"M{dash:.1} 25h16\"/>"));
+            push(out, format_args!("<text x=\"{left:.1}\" y=\"29\">{name}</text>"));
             right = dash - 10.0;
         }
     }

@@ -37,8 +37,7 @@ pub fn command(class_path: &str, conf: &Path) -> Command {
 
 /// The folder with the pom and the logging configuration.
 fn sources() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().expect("a member of a workspace").join("tests/apache")
+    super::checkout().join("tests/apache")
 }
 
 /// The same cache and lock as the tests': a fetch is made in a folder beside, and published by

@@ -4,6 +4,7 @@
 
 mod apache;
 mod four_letter;
+mod ours;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -89,7 +90,7 @@ impl Server {
     pub fn ours(program: Option<&Path>, parent: &Path) -> Result<Self, StartError> {
         let program = match program {
             Some(program) => program.to_owned(),
-            None => ours_beside_this_program()?,
+            None => ours::program()?,
         };
         Self::start("ringkeeper", parent, |conf| {
             let mut command = Command::new(&program);
@@ -275,9 +276,13 @@ fn words_of(command: &Command, dir: &Path) -> Vec<String> {
 
 /// Where this checkout lies says nothing about the server.
 fn without_checkout(word: &str) -> String {
+    word.replace(&*checkout().to_string_lossy(), ".")
+}
+
+/// Where this program was built.
+fn checkout() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let checkout = package.parent().expect("a member of a workspace");
-    word.replace(&*checkout.to_string_lossy(), ".")
+    package.parent().expect("a member of a workspace")
 }
 
 /// The file that every server started here gets: Apache's defaults, but for the number of
@@ -288,19 +293,6 @@ fn configuration(data: &Path, port: u16) -> String {
          maxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=srvr,ruok\n",
         data.display()
     )
-}
-
-/// The server that was built beside this program.
-fn ours_beside_this_program() -> Result<PathBuf, StartError> {
-    let program = own_program()?.with_file_name("ringkeeper");
-    if program.is_file() {
-        return Ok(program);
-    }
-    Err(format!(
-        "{} is missing; build it with `cargo build --release`, name another with --server-program, \
-         or name running servers with --servers",
-        program.display()
-    ))
 }
 
 fn own_program() -> Result<PathBuf, StartError> {

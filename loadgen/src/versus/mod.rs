@@ -73,7 +73,7 @@ fn measure(args: &VersusArgs, parent: &Path, stop: &Arc<AtomicBool>) -> Result<R
     let failed = |why: Failure| why.to_string();
     warm_up(args, &sides, stop).map_err(failed)?;
     for round in 0..args.rounds {
-        for &row in rows.iter().filter(|row| row.kind != Kind::Znodes) {
+        for &row in rows.iter().filter(|row| !row.kind.is_on_fresh_server()) {
             let mut order: Vec<usize> = (0..sides.len()).collect();
             if round % 2 == 1 {
                 order.reverse();
@@ -94,14 +94,18 @@ fn measure(args: &VersusArgs, parent: &Path, stop: &Arc<AtomicBool>) -> Result<R
         }
     }
     drop(sides);
-    if let Some(&row) = rows.iter().find(|row| row.kind == Kind::Znodes) {
+    for &row in rows.iter().filter(|row| row.kind.is_on_fresh_server()) {
         for (number, name) in starter.names.iter().enumerate() {
-            if *name != "null" {
-                let server = starter.start(name)?;
-                let (values, report) = znodes(args, server, stop)?;
-                say(1, row, name, &values);
-                record.add(row, number, &values, &report);
+            if *name == "null" {
+                continue; // It keeps nothing.
             }
+            let side = Side { name, server: starter.start(name)? };
+            let (values, report) = match row.kind {
+                Kind::Znodes => znodes(args, side.server, stop)?,
+                _ => idle(args, row, &side, stop).map_err(failed)?,
+            };
+            say(1, row, name, &values);
+            record.add(row, number, &values, &report);
         }
     }
     Ok(record)
@@ -188,10 +192,17 @@ fn cell(
             servers,
             seconds: Duration::from_secs(args.secs.min(3)),
             opens_max: sessions::OPENS_MAX,
+            idle: 0,
+            session_timeout_ms: SESSION_TIMEOUT_MS,
+        }),
+        Kind::Idle => Scenario::Sessions(sessions::Plan {
+            servers,
+            seconds: Duration::from_secs(1),
+            opens_max: IDLE_OPENS_BEFORE,
             idle: IDLE_SESSIONS,
             session_timeout_ms: SESSION_TIMEOUT_MS,
         }),
-        Kind::Znodes => unreachable!("that row has servers of its own"),
+        Kind::Znodes => unreachable!("that row has a function of its own"),
     };
     run_on(side, &scenario, stop)
 }
@@ -205,7 +216,10 @@ const KEYS: u32 = 1000;
 const SIZE: usize = 100;
 const ROOT: &str = "/loadgen";
 const SESSION_TIMEOUT_MS: i32 = 30_000;
-const IDLE_SESSIONS: usize = 2000;
+/// Enough that the server's own fixed parts do not show.
+const IDLE_SESSIONS: usize = 5000;
+/// Opened and closed before, so that what is allocated once is not weighed.
+const IDLE_OPENS_BEFORE: usize = 64;
 
 fn plan(args: &VersusArgs, side: &Side, mix: f64, inflight: usize) -> load::Plan {
     load::Plan {
@@ -225,6 +239,19 @@ fn plan(args: &VersusArgs, side: &Side, mix: f64, inflight: usize) -> load::Plan
         session_timeout_ms: SESSION_TIMEOUT_MS,
         seed: 1,
     }
+}
+
+/// Weighs idle sessions on a fresh server.
+fn idle(
+    args: &VersusArgs,
+    row: &Row,
+    side: &Side,
+    stop: &Arc<AtomicBool>,
+) -> Result<(Values, Report), Failure> {
+    let report = cell(args, row, side, stop)?;
+    let weighed = report.sessions.as_ref().and_then(|sessions| sessions.idle.as_ref());
+    let values = weighed.map(|idle| (rows::IDLE_BYTES, idle.bytes_per_session));
+    Ok((values.into_iter().collect(), report))
 }
 
 /// Memory is looked at this long after the last create.
@@ -291,8 +318,6 @@ fn values_of(report: &Report) -> Values {
     if let Some(sessions) = &report.sessions {
         values.push((rows::OPENS_SERIAL, sessions.serial.opens_per_second));
         values.push((rows::OPENS_PARALLEL, sessions.parallel.opens_per_second));
-        values
-            .extend(sessions.idle.as_ref().map(|idle| (rows::IDLE_BYTES, idle.bytes_per_session)));
     }
     values
 }

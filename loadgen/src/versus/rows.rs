@@ -31,8 +31,18 @@ pub enum Kind {
     },
     Watchers,
     Sessions,
-    /// Once, on fresh servers: fill, weigh, kill, start again.
+    /// Idle sessions, weighed.
+    Idle,
+    /// Fill, weigh, kill, start again.
     Znodes,
+}
+
+impl Kind {
+    /// Memory says something only of a server that has done nothing else: one that was busy has
+    /// room already. These rows are measured once, after the rounds, on servers of their own.
+    pub fn is_on_fresh_server(self) -> bool {
+        matches!(self, Self::Idle | Self::Znodes)
+    }
 }
 
 /// One figure of a row.
@@ -140,9 +150,11 @@ pub const ROWS: &[Row] = &[
     Row { name: "sessions", title: "sessions", kind: Kind::Sessions, metrics: &[
         of(OPENS_SERIAL,   Unit::PerSecond, 1.4, 0.0),
         of(OPENS_PARALLEL, Unit::PerSecond, 8.0, 0.0),
+    ] },
+    Row { name: "idle", title: "idle sessions, resident bytes each (once)", kind: Kind::Idle, metrics: &[
         of(IDLE_BYTES,     Unit::Bytes,     20., 0.0),
     ] },
-    Row { name: "znodes", title: "fill, weigh, kill, start again (once)", kind: Kind::Znodes, metrics: &[
+    Row { name: "znodes", title: "znodes of 100 B: fill, weigh, kill, start again (once)", kind: Kind::Znodes, metrics: &[
         of(RATE,           Unit::PerSecond, 0.0, 0.0),
         of(ZNODE_BYTES,    Unit::Bytes,     4.4, 0.0),
         of(RESTART,        Unit::Micros,    35., 0.0),
