@@ -12,9 +12,9 @@ use crate::types::{ConnId, IdMap, Instant, Now, SessionId, ShardId, Xid, Zxid};
 use crate::watch::Watches;
 use crate::wire::ErrorCode;
 use crate::wire::committed::{CommitBatch, Committed, Origin};
-use crate::wire::jute::Reader;
+use crate::wire::jute::{Reader, Record};
 use crate::wire::op::{self, code};
-use crate::wire::request::{Class, Request};
+use crate::wire::request::{Class, Request, SyncRequest};
 use crate::wire::submission::Identity;
 use crate::wire::txn::{LoggedTxn, Txn};
 
@@ -282,7 +282,8 @@ impl Front {
     /// Anything that has a row in the table of operations.
     fn on_operation(&mut self, conn: ConnId, id: (Xid, i32), body: &[u8], out: &mut Out) {
         let (_, op) = id;
-        let Some(class) = op::class_of(op) else {
+        let class = op::class_of(op).filter(|class| *class != Class::Internal);
+        let Some(class) = class else {
             let why = Some(Why::UnknownOp(op));
             let error = ErrorCode::Unimplemented;
             return self.ready(
@@ -312,9 +313,13 @@ impl Front {
         let connection = self.connection(conn).expect("the caller has it");
         let session = connection.session;
         let identities = Arc::clone(&connection.identities);
-        // A sync echoes its body; the others' replies come from their transactions.
-        let kept = if op == code::Sync { body } else { &[] };
-        self.queue(conn, (xid, op), Waiting::Ordered, kept);
+        // A sync echoes its path; the others' replies come from their transactions.
+        let kept = if op == code::Sync {
+            SyncRequest::from_bytes(body).map(|request| request.to_bytes()).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        self.queue(conn, (xid, op), Waiting::Ordered, &kept);
         let start = out.bytes.len();
         out.bytes.extend_from_slice(body);
         let body = start..out.bytes.len();

@@ -189,13 +189,14 @@ impl Read<'_> {
         request: &AddWatchRequest<'_>,
         frame: &mut Frame<'_>,
     ) -> Result<(), ErrorCode> {
-        let path = path_of(&request.path);
         let mode = match request.mode {
             0 => Mode::Persistent,
             1 => Mode::Recursive,
             _ => return Err(ErrorCode::MarshallingError),
         };
-        self.watches.add(self.conn, path, mode);
+        if let Some(path) = &request.path {
+            self.watches.add(self.conn, path_of(path), mode);
+        }
         frame.int(0);
         Ok(())
     }
@@ -205,8 +206,8 @@ impl Read<'_> {
         request: &CheckWatchesRequest<'_>,
         remove: bool,
     ) -> Result<(), ErrorCode> {
-        let path = path_of(&request.path);
         let kind = WatcherType::from_code(request.kind).ok_or(ErrorCode::MarshallingError)?;
+        let path = path_of(request.path.as_deref().ok_or(ErrorCode::NoWatcher)?);
         let found = if remove {
             self.watches.remove(self.conn, path, kind)
         } else {

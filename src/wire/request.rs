@@ -122,8 +122,8 @@ records! {
 
     /// checkWatches, removeWatches.
     CheckWatchesRequest<'a> {
-        /// Where.
-        path: Text<'a>,
+        /// Where; null is where no watch is.
+        path: Option<Text<'a>>,
         /// 1 children, 2 data, 3 any, 4 persistent, 5 persistent and recursive.
         kind: i32,
     }
@@ -186,8 +186,8 @@ records! {
 
     /// addWatch.
     AddWatchRequest<'a> {
-        /// Where; neither validated nor looked up.
-        path: Text<'a>,
+        /// Where; neither validated nor looked up. Null is accepted, and nothing happens there.
+        path: Option<Text<'a>>,
         /// 0 persistent, 1 persistent and recursive.
         mode: i32,
     }

@@ -139,9 +139,9 @@ impl Story {
             "auth" => {
                 Request::Auth(AuthRequest { kind: 0, scheme: Some(path.into()), auth: Some(data) })
             }
-            "watch" => Request::AddWatch(AddWatchRequest { path: path.into(), mode: 0 }),
+            "watch" => Request::AddWatch(AddWatchRequest { path: Some(path.into()), mode: 0 }),
             "watch-recursively" => {
-                Request::AddWatch(AddWatchRequest { path: path.into(), mode: 1 })
+                Request::AddWatch(AddWatchRequest { path: Some(path.into()), mode: 1 })
             }
             "set-watches" => Request::SetWatches(SetWatchesRequest {
                 relative_zxid,
