@@ -272,7 +272,10 @@ impl Record {
 
     fn plots(&self) -> Vec<(String, Plot)> {
         let mut plots: Vec<(String, Plot)> = Vec::new();
-        for curve in &self.curves {
+        // A side's line has its place, and so its colour, by the side and not by who came last.
+        let mut curves: Vec<_> = self.curves.iter().collect();
+        curves.sort_by_key(|curve| curve.side);
+        for curve in curves {
             let name = format!("latency-{}", curve.row.name);
             let series = Series {
                 name: self.sides[curve.side].name.to_owned(),
