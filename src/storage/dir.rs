@@ -1,6 +1,7 @@
 //! The directories of one server: their layout, their lock, and whose they are.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::time::Duration;
 use std::path::{Path, PathBuf};
 
 use super::driver::{Dirs, RealDisk};
@@ -96,16 +97,32 @@ fn is_same(a: &Path, b: &Path) -> bool {
     }
 }
 
+/// A killed server holds its lock until its last write has left the kernel; whoever starts the
+/// next one at once must not be told that two servers run.
+const LOCK_ATTEMPTS: u32 = 150;
+
+/// Between two attempts.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("lock");
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(Error::io("opening", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(Error::Io { doing: "locking", path, source }),
+    for attempt in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if attempt == 0 => {
+                log::info!("waiting for another server to let go of {}", dir.display());
+            }
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(source)) => {
+                return Err(Error::Io { doing: "locking", path, source });
+            }
+        }
+        std::thread::sleep(LOCK_PAUSE);
     }
+    Err(Error::InUse { path: dir.to_owned() })
 }
 
 /// Java's data without ours beside it must not be taken for an empty directory.
