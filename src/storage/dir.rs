@@ -1,8 +1,8 @@
 //! The directories of one server: their layout, their lock, and whose they are.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::time::Duration;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::driver::{Dirs, RealDisk};
 use super::error::Error;
