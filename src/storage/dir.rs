@@ -135,8 +135,9 @@ fn refuse_java(dir: &Path, ours: &Path) -> Result<(), Error> {
             .any(|prefix| name.starts_with(prefix))
     };
     let has_data = entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_data));
-    match has_data && !ours.join("meta").exists() {
-        true => Err(Error::JavaDirectory { path: java }),
-        false => Ok(()),
+    if has_data && !ours.join("meta").exists() {
+        Err(Error::JavaDirectory { path: java })
+    } else {
+        Ok(())
     }
 }

@@ -110,9 +110,10 @@ impl fmt::Display for Error {
                 write!(f, "writing {file} at byte {offset}: {source}; nothing acknowledged is lost")
             }
             Self::Corrupt { path, offset, found, acknowledged } => {
-                let what = match acknowledged {
-                    true => "acknowledged transactions are damaged",
-                    false => "transactions that may have been acknowledged are damaged",
+                let what = if *acknowledged {
+                    "acknowledged transactions are damaged"
+                } else {
+                    "transactions that may have been acknowledged are damaged"
                 };
                 let path = path.display();
                 write!(f, "{path} at byte {offset}: {found}; {what}, and no server starts on that")

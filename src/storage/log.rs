@@ -441,11 +441,11 @@ impl Log {
         let mut newest = None;
         if crate::mutant!("ack-not-contiguous") {
             let done = self.flights.iter().filter(|flight| flight.state == State::Done);
-            newest = done.filter_map(|f| f.generation.map(|g| (f.durable.zxid, g))).last();
+            newest = done.filter_map(|f| f.generation.map(|g| (f.durable.zxid, g))).next_back();
         }
         if crate::mutant!("ack-before-durable") {
             let out = self.flights.iter().filter(|flight| flight.state != State::Waiting);
-            newest = out.filter_map(|f| f.generation.map(|g| (f.durable.zxid, g))).last();
+            newest = out.filter_map(|f| f.generation.map(|g| (f.durable.zxid, g))).next_back();
         }
         while self.flights.front().is_some_and(|flight| flight.state == State::Done) {
             let flight = self.flights.pop_front().expect("looked at above");
@@ -538,9 +538,11 @@ impl Log {
         self.durable
     }
 
-    /// The begun segments, oldest first; for readers and for purge.
+    /// The durably begun segments, oldest first; for readers and for purge. One whose header is
+    /// still under way does not count: what it continues may not be removed yet.
     pub fn segments(&self) -> &[SegmentInfo] {
-        &self.segments
+        let begun = |segment: &SegmentInfo| segment.number <= self.durable.at.segment;
+        &self.segments[..self.segments.partition_point(begun)]
     }
 
     /// Purge has removed the segments before this one.

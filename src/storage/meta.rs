@@ -46,6 +46,8 @@ pub struct Meta {
 struct Slot {
     identity: Identity,
     sequence: u64,
+    /// A segment was begun: from now on a directory without one has lost its log.
+    log_begun: bool,
     meta: Meta,
 }
 
@@ -71,6 +73,7 @@ impl Slot {
         put(&u64::from(meta.truncate_to.is_some()).to_le_bytes());
         put(&meta.truncate_to.unwrap_or_default().0.to_le_bytes());
         put(&u64::from(meta.syncing).to_le_bytes());
+        put(&u64::from(self.log_begun).to_le_bytes());
         let crc = crc32c::crc32c(&block[..CRC_AT]);
         block[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
     }
@@ -103,7 +106,7 @@ impl Slot {
             syncing: field(13) != 0,
         };
         let identity = Identity(block[16..32].try_into().expect("sixteen bytes"));
-        Ok(Self { identity, sequence: field(4), meta })
+        Ok(Self { identity, sequence: field(4), log_begun: field(14) != 0, meta })
     }
 
     fn blocks(&self) -> Blocks {
@@ -125,7 +128,7 @@ pub enum Found {
     /// At least one slot is good.
     Good {
         /// The newest.
-        store: MetaStore,
+        store: Box<MetaStore>,
         /// The other slot is damaged or behind, and must be written again.
         repair: bool,
         /// The other slot is damaged.
@@ -148,14 +151,16 @@ pub fn read<D: Disk>(disk: &mut D) -> Result<Found, Error> {
         (Err(None), Err(None)) => Found::Unreadable,
         (Ok(a), Ok(b)) => {
             let (newest, lagging) = if b.sequence > a.sequence { (b, 0) } else { (a, 1) };
-            let store = MetaStore::new(newest, lagging);
+            let store = Box::new(MetaStore::new(newest, lagging));
             Found::Good { store, repair: a != b, damaged: false }
         }
         (Ok(slot), Err(None)) => {
-            Found::Good { store: MetaStore::new(slot, 1), repair: true, damaged: true }
+            let store = Box::new(MetaStore::new(slot, 1));
+            Found::Good { store, repair: true, damaged: true }
         }
         (Err(None), Ok(slot)) => {
-            Found::Good { store: MetaStore::new(slot, 0), repair: true, damaged: true }
+            let store = Box::new(MetaStore::new(slot, 0));
+            Found::Good { store, repair: true, damaged: true }
         }
     })
 }
@@ -163,7 +168,7 @@ pub fn read<D: Disk>(disk: &mut D) -> Result<Found, Error> {
 /// Founds a directory: the file `meta` with both slots, under its name, the name synced.
 pub fn found<D: Disk>(disk: &mut D, identity: Identity) -> Result<MetaStore, Error> {
     let path = disk.path(Name::MetaTemp);
-    let slot = Slot { identity, sequence: 1, meta: Meta::default() };
+    let slot = Slot { identity, sequence: 1, log_begun: false, meta: Meta::default() };
     let mut both = Blocks::zeroed(2 * BLOCK_BYTES);
     let (first, second) = both.bytes_mut().split_at_mut(BLOCK_BYTES);
     slot.encode(first);
@@ -230,6 +235,18 @@ impl MetaStore {
         self.current.meta
     }
 
+    /// Whether the directory ever had a log.
+    pub fn is_log_begun(&self) -> bool {
+        self.current.log_begun
+    }
+
+    /// Remembers for good that there is a log. Blocking, once in a directory's life.
+    pub fn remember_log<D: Disk>(&mut self, disk: &mut D) -> Result<(), Error> {
+        self.current.log_begun = true;
+        let meta = self.current.meta;
+        self.store_blocking(disk, meta)
+    }
+
     /// Whether that write was made by this machine and not by the log.
     pub fn is_mine(op: OpId) -> bool {
         op.0 & OP_BIT != 0
@@ -247,7 +264,7 @@ impl MetaStore {
         assert!(meta.current_epoch >= self.current.meta.current_epoch, "an epoch went back");
         assert!(meta.current_epoch <= meta.accepted_epoch, "an epoch that nobody promised");
         let sequence = self.current.sequence + 1;
-        let slot = Slot { identity: self.current.identity, sequence, meta };
+        let slot = Slot { sequence, meta, ..self.current };
         self.change = Some(Change {
             slot,
             generation,
@@ -340,7 +357,7 @@ mod tests {
             truncate_to: Some(Zxid::new(5, 4)),
             syncing: true,
         };
-        let slot = Slot { identity: Identity([3; 16]), sequence: 12, meta };
+        let slot = Slot { identity: Identity([3; 16]), sequence: 12, log_begun: true, meta };
         let mut block = [0; BLOCK_BYTES];
         slot.encode(&mut block);
         assert_eq!(Slot::decode(&block), Ok(slot));

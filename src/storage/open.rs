@@ -2,14 +2,15 @@
 //!
 //! The order of the durable steps is the proof; each may be the last before the next crash:
 //!
-//! 1. A fresh directory is founded: the metadata block, whole, by rename.
+//! 1. Names and promises that are there are made durable; a fresh directory is founded: the
+//!    metadata block, whole, by rename.
 //! 2. A lagging or damaged metadata slot is written again.
 //! 3. An intended truncation removes the snapshots beyond it.
 //! 4. Segments behind the log's end are removed, newest first, and that is made durable.
 //! 5. What counts of the log is synced: a process that was killed may have left it in a cache.
 //! 6. The next segment is prepared; then the old one is ended, in one sector; then the new one is
 //!    begun. Nothing is ever appended behind a cut, not even behind a clean end.
-//! 7. The intention to truncate is taken back.
+//! 7. The metadata block remembers that there is a log; the intention to truncate is taken back.
 
 use super::block::{BLOCK_BYTES, to_u64};
 use super::disk::{Dir, Disk, Name};
@@ -98,6 +99,7 @@ fn open_until<D: Disk>(
     stop: Option<Zxid>,
 ) -> Result<Opened, Error> {
     let mut report = Report::default();
+    settle(disk)?;
     let mut meta = open_meta(disk, config, &mut report)?;
     let identity = meta.identity();
     let stop = stop.or(meta.meta().truncate_to);
@@ -110,6 +112,10 @@ fn open_until<D: Disk>(
     let snapshot = newest_good(disk, config, identity, &mut report)?;
     let base = snapshot.as_ref().map_or(Zxid::ZERO, Snapshot::zxid);
     let scan = recover::scan(disk, identity, &headers, base, stop)?;
+    if scan.is_none() && meta.is_log_begun() {
+        let path = disk.path(Name::Segment(1));
+        return Err(Error::Missing { path, why: "the metadata block knows of a log" });
+    }
     let scan = scan.unwrap_or_else(|| empty(headers.keys().next_back().copied()));
 
     let last_in_log = scan.last;
@@ -123,11 +129,29 @@ fn open_until<D: Disk>(
         report.notes.push(note);
     }
     let log = go_on(disk, config, identity, scan, &mut report)?;
+    if !meta.is_log_begun() {
+        meta.remember_log(disk)?;
+    }
     if meta.meta().truncate_to.is_some() {
         meta.store_blocking(disk, Meta { truncate_to: None, ..meta.meta() })?;
     }
     let tail = Reader::new(identity, &segments_before, base, last_in_log);
     Ok(Opened { identity, log, meta, snapshot, tail, report })
+}
+
+/// Makes durable what is read next and decided upon: a killed process may have left names and
+/// promises that the next power cut would take back.
+fn settle<D: Disk>(disk: &mut D) -> Result<(), Error> {
+    let path = disk.path(Name::Meta);
+    let files = disk.list(Dir::Log).map_err(Error::io("listing the directory of", &path))?;
+    for dir in [Dir::Log, Dir::Snapshots] {
+        disk.sync_dir(dir).map_err(Error::io("syncing the directory of", &path))?;
+    }
+    if files.iter().any(|file| file.name == Name::Meta) {
+        disk.sync(Name::Meta).map_err(Error::io("syncing", &path))
+    } else {
+        Ok(())
+    }
 }
 
 /// Before the first segment.
@@ -160,7 +184,7 @@ fn open_meta<D: Disk>(
                 let current = store.meta();
                 store.store_blocking(disk, current)?;
             }
-            Ok(store)
+            Ok(*store)
         }
         Found::Absent => {
             let is_ours = |name: Name| matches!(name, Name::Segment(_) | Name::Snapshot(_));
@@ -219,9 +243,10 @@ fn remove_snapshots_after<D: Disk>(disk: &mut D, stop: Zxid) -> Result<(), Error
         removed = true;
     }
     let path = disk.path(Name::SnapshotTemp);
-    match removed {
-        true => disk.sync_dir(Dir::Snapshots).map_err(Error::io("syncing the directory of", &path)),
-        false => Ok(()),
+    if removed {
+        disk.sync_dir(Dir::Snapshots).map_err(Error::io("syncing the directory of", &path))
+    } else {
+        Ok(())
     }
 }
 
@@ -260,7 +285,10 @@ fn go_on<D: Disk>(
         return Ok(append_in_place(config, identity, scan));
     }
     remove_segments_behind(disk, &scan)?;
-    for segment in scan.segments.iter().filter(|segment| segment.number >= scan.sync_from) {
+    let counts = |segment: &&SegmentInfo| {
+        segment.number >= scan.sync_from && !crate::mutant!("recovered-not-synced")
+    };
+    for segment in scan.segments.iter().filter(counts) {
         let path = disk.path(Name::Segment(segment.number));
         disk.sync(Name::Segment(segment.number)).map_err(Error::io("syncing", &path))?;
     }
@@ -293,7 +321,7 @@ fn go_on<D: Disk>(
 
 /// The planted bug: goes on where the readable part ends, with the rest still lying behind.
 fn append_in_place(config: &OpenConfig, identity: Identity, scan: Scan) -> Log {
-    let bytes = config.log.segment_bytes;
+    let bytes = config.log.segment_bytes.min(config.log.first_segment_bytes);
     let end = LogEnd { segment: scan.end.segment, bytes, last: scan.last, chain: scan.chain };
     Log::behind_a_cut(identity, config.log, end, scan.segments, scan.end.offset)
 }
@@ -316,9 +344,10 @@ fn remove_segments_behind<D: Disk>(disk: &mut D, scan: &Scan) -> Result<(), Erro
         let path = disk.path(Name::Segment(*number));
         disk.remove(Name::Segment(*number)).map_err(Error::io("removing", &path))?;
     }
-    match behind.is_empty() {
-        true => Ok(()),
-        false => disk.sync_dir(Dir::Log).map_err(Error::io("syncing the directory of", &path)),
+    if behind.is_empty() {
+        Ok(())
+    } else {
+        disk.sync_dir(Dir::Log).map_err(Error::io("syncing the directory of", &path))
     }
 }
 
@@ -334,9 +363,8 @@ fn make_room<D: Disk>(disk: &mut D, order: Prepare, report: &mut Report) -> Resu
             report.notes.push("the disk is full: the space kept in reserve is in use".into());
             // Best effort: what the failed try wrote; the next one overwrites it otherwise.
             let _ = disk.remove(Name::SegmentTemp);
-            segment::prepare(disk, order, &mut |_| {}).map_err(|error| match error.is_full() {
-                true => Error::Full { path, needed: order.bytes },
-                false => error,
+            segment::prepare(disk, order, &mut |_| {}).map_err(|error| {
+                if error.is_full() { Error::Full { path, needed: order.bytes } } else { error }
             })
         }
         other => other,

@@ -71,9 +71,14 @@ pub fn purge<D: Disk>(
     let oldest = newest_first[..kept].last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
     let needed_from = first_needed(segments, oldest);
     let mut recycled = log_files.iter().any(|file| file.name == Name::SegmentTemp);
-    for segment in &segments[..needed_from] {
-        let name = Name::Segment(segment.number);
-        let Some(file) = log_files.iter().find(|file| file.name == name) else { continue };
+    let first = segments.get(needed_from).map_or(0, |segment| segment.number);
+    let mut old: Vec<_> = log_files
+        .iter()
+        .filter(|file| matches!(file.name, Name::Segment(number) if number < first))
+        .collect();
+    old.sort_unstable_by_key(|file| file.name);
+    for file in old {
+        let name = file.name;
         let path = disk.path(name);
         let result = if file.bytes == keep.segment_bytes && !recycled {
             recycled = true;
@@ -88,7 +93,7 @@ pub fn purge<D: Disk>(
         // Before the next prepare: a segment may be zeroed only when it is surely not in the log.
         disk.sync_dir(Dir::Log).map_err(Error::io("syncing the directory of", &path))?;
     }
-    purged.first_segment = segments.get(needed_from).map_or(0, |segment| segment.number);
+    purged.first_segment = first;
     Ok(purged)
 }
 

@@ -8,7 +8,7 @@ use super::error::Error;
 use super::log::SegmentInfo;
 use super::log_format::{
     BATCH_HEADER_BYTES, BatchKind, Chain, ENTRY_HEADER_BYTES, EntryHeader, Fault, Identity,
-    SEGMENT_HEADER_BYTES, entry_bytes,
+    SEGMENT_HEADER_BYTES, SegmentHeader, entry_bytes,
 };
 use super::scan::Segment;
 use super::segment;
@@ -58,7 +58,7 @@ impl Reader {
     pub fn next<D: Disk>(&mut self, disk: &mut D) -> Result<Option<(Zxid, &[u8])>, Error> {
         let (zxid, payload) = loop {
             if self.batch.is_empty() {
-                if self.last >= self.until || !self.next_batch(disk)? {
+                if self.last.max(self.after) >= self.until || !self.next_batch(disk)? {
                     return Ok(None);
                 }
                 continue;
@@ -99,11 +99,7 @@ impl Reader {
         let segment = Segment { identity: self.identity, number, bytes: blocks.bytes() };
         let batch = match segment.batch(self.offset, self.last, self.chain) {
             Ok(batch) => batch,
-            // The end's block may be the one that did not arrive: the next segment tells.
-            Err(Fault::Zero | Fault::Torn) if index + 1 < self.segments.len() => {
-                return self.hold(disk, index + 1).map(|()| true);
-            }
-            Err(fault) => return Err(self.damaged(disk, number, fault)),
+            Err(fault) => return self.enter_or(disk, index + 1, number, fault),
         };
         self.offset = batch.next;
         match batch.header.kind {
@@ -122,6 +118,26 @@ impl Reader {
                 Ok(true)
             }
         }
+    }
+
+    /// A segment may have lost its end, and nothing else: then the next one goes on right here.
+    fn enter_or<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        index: usize,
+        number: u64,
+        fault: Fault,
+    ) -> Result<bool, Error> {
+        if let Some(next) = self.segments.get(index) {
+            let header = segment::read_header(disk, self.identity, *next)?;
+            let goes_on = |header: SegmentHeader| {
+                header.prev == number && header.base == self.last && header.chain == self.chain
+            };
+            if header.is_ok_and(goes_on) {
+                return self.hold(disk, index).map(|()| true);
+            }
+        }
+        Err(self.damaged(disk, number, fault))
     }
 
     fn hold<D: Disk>(&mut self, disk: &mut D, index: usize) -> Result<(), Error> {

@@ -121,7 +121,7 @@ pub fn scan<D: Disk>(
         headers,
         stop,
         scan: Scan {
-            segments: begun[..=start].iter().map(info).collect(),
+            segments: contiguous(&begun[..=start]),
             end: Position { segment: first.number, offset: SEGMENT_HEADER_BYTES },
             last: first.base,
             chain: first.chain,
@@ -137,6 +137,13 @@ pub fn scan<D: Disk>(
     let mut scan = walk.scan;
     scan.sync_from = first.number.max(walk.durable.at.segment.min(scan.end.segment));
     Ok(Some(scan))
+}
+
+/// The last of `begun` and those before it without a gap: a purge may not have finished.
+fn contiguous(begun: &[SegmentHeader]) -> Vec<SegmentInfo> {
+    let gap = |pair: &[SegmentHeader]| pair[1].prev != pair[0].number;
+    let from = begun.windows(2).rposition(gap).map_or(0, |index| index + 1);
+    begun[from..].iter().map(info).collect()
 }
 
 fn info(header: &SegmentHeader) -> SegmentInfo {
@@ -223,7 +230,6 @@ impl<D: Disk> Walk<'_, D> {
                 self.scan.end.offset = batch.next;
                 return Ok(Step::On);
             }
-            BatchKind::Mark => {}
             BatchKind::End { next } if batch.header.last <= last => {
                 if batch.header.last < last {
                     self.take_back(segment, *before, batch.header.last);
@@ -232,7 +238,7 @@ impl<D: Disk> Walk<'_, D> {
                     return self.on_end(next);
                 }
             }
-            BatchKind::End { .. } => {}
+            BatchKind::Mark | BatchKind::End { .. } => {}
         }
         let fault = Fault::Garbage("a mark that contradicts the entries before it");
         Err(corrupt(self.disk.path(Name::Segment(segment.number)), offset, fault, true))
@@ -322,10 +328,7 @@ impl<D: Disk> Walk<'_, D> {
             if let Ok(header) = header {
                 self.note(header.durable);
             }
-            let blocks = match *number == at.segment {
-                true => None,
-                false => Some(self.load(*number)?),
-            };
+            let blocks = if *number == at.segment { None } else { Some(self.load(*number)?) };
             let bytes = blocks.as_ref().map_or(segment.bytes, Blocks::bytes);
             let behind = Segment { identity: self.identity, number: *number, bytes };
             let from = if blocks.is_none() { at.offset } else { 0 };

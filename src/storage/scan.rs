@@ -115,10 +115,7 @@ impl<'a> Segment<'a> {
         // An entry header may reach into the next sector.
         let to = to.max(from + ENTRY_HEADER_BYTES).next_multiple_of(SECTOR_BYTES);
         let sectors = &self.bytes[first..to.min(self.bytes.len())];
-        match sectors.chunks(SECTOR_BYTES).any(is_zero) {
-            true => Fault::Torn,
-            false => Fault::Garbage(found),
-        }
+        if sectors.chunks(SECTOR_BYTES).any(is_zero) { Fault::Torn } else { Fault::Garbage(found) }
     }
 
     /// The furthest durable position that any batch header at or behind `offset` speaks of.
@@ -136,7 +133,7 @@ impl<'a> Segment<'a> {
 }
 
 /// The entries of a verified batch.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Entries<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Entries<'a> {

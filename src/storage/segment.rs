@@ -13,6 +13,9 @@ use crate::types::Zxid;
 /// Bytes zeroed or read by one call.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
+/// Bytes of the first read of a segment: most that is ended at once is short.
+const FIRST_READ_BYTES: usize = 64 << 10;
+
 /// Zeros in a row after which the rest of a segment is taken for unwritten. More than all batches
 /// in flight at once can leave out, giants apart.
 const ZEROS_TO_STOP: usize = 8 << 20;
@@ -102,10 +105,7 @@ pub fn seal<D: Disk>(
     header.encode(blocks.bytes_mut());
     let name = Name::Segment(at.segment);
     let path = disk.path(name);
-    let when = match crate::mutant!("seal-not-durable") {
-        true => Durability::Later,
-        false => Durability::Now,
-    };
+    let when = if crate::mutant!("seal-not-durable") { Durability::Later } else { Durability::Now };
     disk.write(name, at.offset, blocks.as_blocks(), when).map_err(Error::io("sealing", &path))
 }
 
@@ -141,13 +141,14 @@ pub fn load<D: Disk>(disk: &mut D, number: u64) -> Result<Blocks, Error> {
     let mut zeros = 0;
     loop {
         let start = blocks.len();
-        blocks.extend_zeros(CHUNK_BYTES);
+        let chunk = if start == 0 { FIRST_READ_BYTES } else { CHUNK_BYTES };
+        blocks.extend_zeros(chunk);
         let into = &mut blocks.as_blocks_mut()[start / BLOCK_BYTES..];
         let offset = to_u64(start);
         let read = disk.read(name, offset, into).map_err(Error::io("reading", &path))?;
         let new = &blocks.bytes()[start..start + read];
         zeros = if super::block::is_zero(new) { zeros + read } else { 0 };
-        if read < CHUNK_BYTES || zeros >= ZEROS_TO_STOP {
+        if read < chunk || zeros >= ZEROS_TO_STOP {
             blocks.truncate(start + read);
             return Ok(blocks);
         }

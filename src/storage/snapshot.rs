@@ -202,13 +202,11 @@ fn read_back<D: Disk>(disk: &mut D, header: &SnapshotHeader) -> Result<(), Error
             return Err(corrupt(path.clone(), to_u64(BLOCK_BYTES) + start, fault, false));
         }
     }
-    match good {
-        true => Ok(()),
-        false => {
-            let fault = Fault::Garbage("a snapshot's header that reads back differently");
-            Err(corrupt(path.clone(), 0, fault, false))
-        }
+    if good {
+        return Ok(());
     }
+    let fault = Fault::Garbage("a snapshot's header that reads back differently");
+    Err(corrupt(path.clone(), 0, fault, false))
 }
 
 /// A published image, readable in place.

@@ -1,8 +1,8 @@
 //! Planted bugs, for the proof that the tests bite.
 //!
 //! `mutant!("name")` is `false` in every ordinary build and vanishes. With the cargo feature
-//! `mutants` it asks at run time whether the bug of that name is planted: by [`plant`] for the
-//! calling thread, or by the environment variable `RINGKEEPER_MUTANT` for a whole process.
+//! `mutants` it asks at run time whether the bug of that name is planted: by `plant` for the
+//! calling thread, or by `plant_for_process`, which `main` calls with `RINGKEEPER_MUTANT`.
 
 /// Whether the planted bug of this name is active. Constant `false` without the feature.
 #[macro_export]
@@ -21,22 +21,27 @@ mod planting {
         static HERE: Cell<Option<&'static str>> = const { Cell::new(None) };
     }
 
-    static PROCESS: OnceLock<Option<String>> = OnceLock::new();
+    static PROCESS: OnceLock<String> = OnceLock::new();
 
     /// Plants the bug of that name in the calling thread; `None` takes it out again.
     pub fn plant(name: Option<&'static str>) {
         HERE.with(|here| here.set(name));
     }
 
+    /// Plants the bug of that name in all threads, once and for good.
+    pub fn plant_for_process(name: String) {
+        PROCESS.get_or_init(|| name);
+    }
+
     /// Whether `name` is planted here.
     pub fn planted(name: &str) -> bool {
-        let process = PROCESS.get_or_init(|| std::env::var("RINGKEEPER_MUTANT").ok());
-        HERE.with(Cell::get) == Some(name) || process.as_deref() == Some(name)
+        let process = PROCESS.get().map(String::as_str);
+        HERE.with(Cell::get) == Some(name) || process == Some(name)
     }
 }
 
 #[cfg(feature = "mutants")]
-pub use planting::{plant, planted};
+pub use planting::{plant, plant_for_process, planted};
 
 /// Never, without the feature.
 #[cfg(not(feature = "mutants"))]
