@@ -51,6 +51,8 @@ pub struct Facts {
     pub server_busiest: Option<f64>,
     pub idle: f64,
     pub steal: f64,
+    /// Of the machine's time: taken by neither client nor server. Unknown if the server's is.
+    pub others: Option<f64>,
     pub lost: usize,
     pub errors: u64,
     pub violations: usize,
@@ -64,6 +66,7 @@ const IDLE: f64 = 0.10;
 const LAG_OK: Duration = Duration::from_millis(1);
 const STEAL_NOTED: f64 = 0.10;
 const STARVED_NOTED: f64 = 0.10;
+const OTHERS_NOTED: f64 = 0.15;
 
 pub fn judge(facts: &Facts) -> Verdict {
     let mut reasons = Vec::new();
@@ -121,6 +124,12 @@ pub fn judge(facts: &Facts) -> Verdict {
             percent(facts.client_starved)
         ));
     }
+    if let Some(others) = facts.others.filter(|others| *others > OTHERS_NOTED) {
+        reasons.push(format!(
+            "other programs took {} % of the machine's time: rates and latencies suffer from them",
+            percent(others)
+        ));
+    }
     if facts.steal > STEAL_NOTED {
         reasons.push(format!("the host took {} % of the machine's time", percent(facts.steal)));
     }
@@ -143,6 +152,7 @@ mod tests {
             server_busiest: Some(0.6),
             idle: 0.4,
             steal: 0.0,
+            others: Some(0.05),
             lost: 0,
             errors: 0,
             violations: 0,

@@ -308,6 +308,10 @@ impl<'a> Monitor<'a> {
         };
         let mut all = self.total.writes.clone();
         all.add(&self.total.reads);
+        let cores = thread::available_parallelism().map_or(1, usize::from) as f64;
+        let client_cores = client.cpu.as_secs_f64() / self.measured.as_secs_f64().max(1e-9);
+        let others =
+            server.map(|server| 1.0 - idle - steal - (server.cores + client_cores) / cores);
         let verdict = verdict::judge(&Facts {
             is_open_loop: self.plan.rate.is_some(),
             answers: all.count(),
@@ -318,6 +322,7 @@ impl<'a> Monitor<'a> {
             server_busiest: server.map(|server| server.busiest),
             idle,
             steal,
+            others,
             lost: self.lost.len(),
             errors: all.error_count(),
             violations: self.violations.len(),

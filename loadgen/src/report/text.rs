@@ -9,7 +9,8 @@ use super::{Latency, Load, Report, Sessions, Watchers, addresses};
 pub fn text(report: &Report, has_colours: bool) -> String {
     let mut out = String::new();
     let server = &report.server;
-    line(&mut out, "server", &format!("{} at {}", server.version, addresses(&server.addresses)));
+    let at = addresses(&server.addresses);
+    line(&mut out, "server", &format!("{}, {} at {at}", server.kind, server.version));
     let machine = &report.machine;
     let place = format!("{}, {} cores, {}", machine.cpu, machine.cores, machine.kernel);
     line(&mut out, "machine", &place);
