@@ -1,11 +1,12 @@
 //! From a configuration to running loops, and back to nothing.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use log::{info, warn};
@@ -135,13 +136,43 @@ pub fn start(config: &Config) -> Result<Running, Error> {
     Ok(Running { address, stop: starter.stop, bells, loops, ended, end })
 }
 
+/// How long the port may stay taken before that is an error. A ring is torn down in the background
+/// after its process has ended, and holds the listening socket until then: without patience a
+/// server that was killed could not be started again at once.
+const BIND_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Every address of the machine, of both families if it has both, unless one is configured.
 fn bind(config: &Config) -> Result<TcpListener, Error> {
+    let deadline = Instant::now() + BIND_PATIENCE;
+    let mut told = false;
+    loop {
+        match bind_once(config) {
+            Err(Error::Bind { address, error })
+                if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline =>
+            {
+                if !told {
+                    info!("{address} is taken, perhaps by a server that just ended: waiting");
+                    told = true;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn bind_once(config: &Config) -> Result<TcpListener, Error> {
     let port = config.client.port.ok_or(Error::NoPort)?;
-    if config.client.address.is_none()
-        && let Ok(both) = net::listen(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port))
-    {
-        return Ok(both);
+    if config.client.address.is_none() {
+        let both = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
+        match net::listen(both) {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(Error::Bind { address: both, error });
+            }
+            // No IPv6 on this machine.
+            Err(_) => {}
+        }
     }
     let address = config.client.socket().ok_or(Error::NoPort)?;
     net::listen(address).map_err(|error| Error::Bind { address, error })
