@@ -49,8 +49,8 @@ fn image(forest: &mut Forest) {
     let start = Instant::now();
     let image = forest.owner.freeze();
     let frozen = start.elapsed();
-    let bytes: Vec<u64> =
-        image.pieces().flat_map(|p| p.chunks_exact(8)).map(bytemuck::pod_read_unaligned).collect();
+    let bytes: Vec<u8> = image.pieces().flatten().copied().collect();
+    let bytes = bytes.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
     let map = Bytes::from_owner(Aligned(bytes));
     let start = Instant::now();
     let tree = Tree::from_image(Config::default(), &map).expect("it is whole");
