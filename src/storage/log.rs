@@ -34,6 +34,9 @@ use super::log_format::{
 use crate::types::limits::LOG_BATCHES_IN_FLIGHT_MAX;
 use crate::types::{DurableUpTo, Generation, Zxid};
 
+/// Bytes that must have gathered before a third and a fourth write go out beside two.
+const DEEPER_BYTES_MIN: usize = 16 << 10;
+
 /// What an operator or a test may choose about the log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogConfig {
@@ -266,6 +269,11 @@ impl Log {
         if under_way >= self.config.in_flight_max {
             return None;
         }
+        // Two keep the disk busy while the core gathers the next. More of them help only when
+        // much is waiting: small ones cost a core's time each, and slow each other's flush.
+        if under_way >= 2 && self.ready.is_empty() && self.gathered_bytes() < DEEPER_BYTES_MIN {
+            return None;
+        }
         if !self.flights.iter().any(|flight| flight.state == State::Waiting) {
             self.place_batch();
         }
@@ -278,6 +286,10 @@ impl Log {
             blocks: &flight.buffer.as_blocks()[flight.written / BLOCK_BYTES..],
             registered: flight.registered,
         })
+    }
+
+    fn gathered_bytes(&self) -> usize {
+        self.gathering.as_ref().map_or(0, |batch| batch.buffer.len())
     }
 
     /// The write of that name again, as long as it is under way.
