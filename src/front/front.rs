@@ -478,10 +478,16 @@ impl Front {
         assert_eq!(item.zxid, self.tree.last_zxid().next(), "transactions are contiguous");
         let mut changes = std::mem::take(&mut self.changes);
         self.tree.follow(&logged.header, &logged.txn, batch.placed(item), &mut changes);
+        // Events first: nobody may see the change before hearing of it.
+        if crate::mutant!("reply-before-event") {
+            self.answer(item, &logged, changes.results(), out);
+        }
         for change in changes.iter() {
             self.on_change(item.zxid, &change, out);
         }
-        self.answer(item, &logged, changes.results(), out);
+        if !crate::mutant!("reply-before-event") {
+            self.answer(item, &logged, changes.results(), out);
+        }
         self.changes = changes;
     }
 

@@ -163,7 +163,12 @@ impl Recovery {
             tracker.add(session, timeout_ms, None);
         }
         let quorum = Quorum::majority(vec![config.server]);
-        let next_session = first_session(config.server, now.wall).max(largest_session + 1);
+        let by_clock = first_session(config.server, now.wall);
+        let next_session = if crate::mutant!("session-ids-by-clock-alone") {
+            by_clock
+        } else {
+            by_clock.max(largest_session + 1)
+        };
         let nobody: Arc<[Identity]> = Arc::from([]);
         Replica {
             tree,

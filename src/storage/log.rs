@@ -269,12 +269,13 @@ impl Log {
         if under_way >= self.config.in_flight_max {
             return None;
         }
-        // Two keep the disk busy while the core gathers the next. More of them help only when
-        // much is waiting: small ones cost a core's time each, and slow each other's flush.
-        if under_way >= 2 && self.ready.is_empty() && self.gathered_bytes() < DEEPER_BYTES_MIN {
-            return None;
-        }
-        if !self.flights.iter().any(|flight| flight.state == State::Waiting) {
+        // One that was written in part goes on before anything new begins. Two keep the disk busy
+        // while the core gathers the next; more help only when much is waiting: small ones cost a
+        // core's time each, and slow each other's flush.
+        let resumes = self.flights.iter().any(|flight| flight.state == State::Waiting);
+        let worth =
+            under_way < 2 || !self.ready.is_empty() || self.gathered_bytes() >= DEEPER_BYTES_MIN;
+        if !resumes && worth {
             self.place_batch();
         }
         let flight = self.flights.iter_mut().find(|flight| flight.state == State::Waiting)?;

@@ -7,16 +7,21 @@
 
 mod disk;
 mod explore;
+mod machines;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod rng;
 mod rules;
 mod store;
+#[path = "../support/world.rs"]
+#[allow(dead_code)]
+mod world;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use explore::{Counts, Explorer, Limits};
+use explore::{Counts, Explorer, Limits, Server};
+use machines::Machines;
 use store::Store;
 
 const LIMITS: Limits =
@@ -31,12 +36,12 @@ fn states_wanted() -> u64 {
     number("SIM_STATES").unwrap_or(if cfg!(debug_assertions) { 40_000 } else { 1_000_000 })
 }
 
-fn replay_line(seed: u64) -> String {
-    format!("SEED={seed} cargo test --release --features mutants --test sim -- store --nocapture")
+fn replay_line(seed: u64, which: &str) -> String {
+    format!("SEED={seed} cargo test --release --features mutants --test sim -- {which} --nocapture")
 }
 
 /// Runs seeds on all cores until so many states were recovered from.
-fn explore_many(wanted: u64) -> Counts {
+fn explore_many<S: Server + 'static>(wanted: u64, which: &str) -> Counts {
     let (next, done) = (AtomicU64::new(1), AtomicU64::new(0));
     let sum = Mutex::new(Counts::default());
     let failure = Mutex::new(None);
@@ -46,7 +51,7 @@ fn explore_many(wanted: u64) -> Counts {
             scope.spawn(|| {
                 while done.load(Ordering::Relaxed) < wanted && failure.lock().unwrap().is_none() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    match Explorer::<Store>::run(seed, LIMITS) {
+                    match Explorer::<S>::run(seed, LIMITS) {
                         Ok(counts) => {
                             done.fetch_add(counts.states, Ordering::Relaxed);
                             add(&mut sum.lock().unwrap(), counts);
@@ -58,7 +63,7 @@ fn explore_many(wanted: u64) -> Counts {
         }
     });
     if let Some((seed, why)) = failure.into_inner().unwrap() {
-        panic!("{why}\nrepeat with: {}", replay_line(seed));
+        panic!("{why}\nrepeat with: {}", replay_line(seed, which));
     }
     println!("{} seeds", next.into_inner() - 1);
     sum.into_inner().unwrap()
@@ -74,29 +79,42 @@ fn add(sum: &mut Counts, more: Counts) {
     }
 }
 
-/// Whatever the disk forgets, tears or reorders, wherever the power goes: D-1 to D-4 hold.
-#[test]
-fn store_keeps_what_it_acknowledged_at_every_crash() {
+/// One seed if SEED names it, else as many as it takes.
+fn explore<S: Server + 'static>(wanted: u64, which: &str) {
     if let Some(seed) = number("SEED") {
-        match Explorer::<Store>::run(seed, LIMITS) {
+        match Explorer::<S>::run(seed, LIMITS) {
             Ok(counts) => println!("seed {seed}: {counts:?}"),
-            Err(why) => panic!("{why}\nrepeat with: {}", replay_line(seed)),
+            Err(why) => panic!("{why}\nrepeat with: {}", replay_line(seed, which)),
         }
         return;
     }
-    let wanted = states_wanted();
-    let counts = explore_many(wanted);
-    println!("{} crash states recovered from: {counts:?}", counts.states);
+    let counts = explore_many::<S>(wanted, which);
+    println!("{which}: {} crash states recovered from: {counts:?}", counts.states);
     assert!(counts.states >= wanted);
     assert!(counts.by_depth[1..].iter().all(|count| *count > 0), "no crash inside a recovery");
     assert!(counts.refused > 0, "no damaged disk was ever refused");
 }
 
+/// Whatever the disk forgets, tears or reorders, wherever the power goes: D-1 to D-4 hold.
+#[test]
+fn store_keeps_what_it_acknowledged_at_every_crash() {
+    explore::<Store>(states_wanted(), "store");
+}
+
+/// The same for a whole server: real replica, fronts, tree, log and snapshots, with clients.
+#[test]
+fn machines_keep_what_they_told_their_clients_at_every_crash() {
+    // A whole server is slower to bring back than a store.
+    explore::<Machines>(states_wanted() / 10, "machines");
+}
+
 /// The same seed is the same run, to the last state found.
 #[test]
-fn store_runs_repeat() {
+fn runs_repeat() {
     for seed in 1..4 {
         let first = Explorer::<Store>::run(seed, LIMITS);
-        assert_eq!(first, Explorer::<Store>::run(seed, LIMITS), "seed {seed}");
+        assert_eq!(first, Explorer::<Store>::run(seed, LIMITS), "store, seed {seed}");
+        let first = Explorer::<Machines>::run(seed, LIMITS);
+        assert_eq!(first, Explorer::<Machines>::run(seed, LIMITS), "machines, seed {seed}");
     }
 }
