@@ -14,8 +14,8 @@
 #include <unistd.h>
 #include <zookeeper/zookeeper.h>
 
-#define TIMEOUT_MS 8000
-#define WAIT_SECONDS 15
+#define TIMEOUT_MS 20000
+#define WAIT_SECONDS 60
 #define EVENTS_MAX 64
 #define PIPELINED 300
 

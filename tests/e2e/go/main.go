@@ -21,7 +21,7 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-const wait = 15 * time.Second
+const wait = 60 * time.Second
 
 var (
 	server string
@@ -66,7 +66,7 @@ type quiet struct{}
 func (quiet) Printf(string, ...any) {}
 
 func connect() (*zk.Conn, <-chan zk.Event) {
-	conn, events, err := zk.Connect([]string{server}, 8*time.Second, zk.WithLogger(quiet{}), zk.WithLogInfo(false))
+	conn, events, err := zk.Connect([]string{server}, 20*time.Second, zk.WithLogger(quiet{}), zk.WithLogInfo(false))
 	must(err)
 	awaitState(events, zk.StateHasSession)
 	return conn, events
@@ -348,7 +348,7 @@ func reconnect() {
 		socket = conn
 		return conn, err
 	}
-	conn, events, err := zk.Connect([]string{server}, 8*time.Second, zk.WithDialer(dialer), zk.WithLogger(quiet{}))
+	conn, events, err := zk.Connect([]string{server}, 20*time.Second, zk.WithDialer(dialer), zk.WithLogger(quiet{}))
 	must(err)
 	defer conn.Close()
 	awaitState(events, zk.StateHasSession)
@@ -404,7 +404,7 @@ func restart() {
 
 // check runs one check, with a deadline of its own, and tells whether it passed.
 func check(name string, body func()) (passed bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 150*time.Second)
 	defer cancel()
 	done := make(chan string, 1)
 	go func() {

@@ -12,7 +12,7 @@ const zookeeper = require('node-zookeeper-client');
 
 const { ACL, CreateMode, Event, Exception, Id, Permission, State } = zookeeper;
 const SERVER = process.argv[2];
-const WAIT_MS = 15000;
+const WAIT_MS = 60000;
 
 function within(what, promise) {
   let timer;
@@ -51,7 +51,7 @@ function until(zk, state) {
 }
 
 async function connect(suffix = '') {
-  const zk = zookeeper.createClient(SERVER + suffix, { sessionTimeout: 8000, spinDelay: 200 });
+  const zk = zookeeper.createClient(SERVER + suffix, { sessionTimeout: 20000, spinDelay: 200 });
   const connected = until(zk, State.SYNC_CONNECTED);
   zk.connect();
   await connected;

@@ -18,7 +18,7 @@ from kazoo.recipe.cache import TreeCache, TreeEvent
 from kazoo.security import ACL, Id, make_acl, make_digest_acl
 
 SERVER = sys.argv[1]
-WAIT = 15
+WAIT = 60
 
 
 class Events:
@@ -41,7 +41,7 @@ class Events:
 
 
 def client(**options):
-    zk = KazooClient(hosts=SERVER, timeout=8, **options)
+    zk = KazooClient(hosts=SERVER, timeout=20, **options)
     zk.start(timeout=WAIT)
     return zk
 
@@ -213,7 +213,7 @@ def acls():
 def chroot():
     zk = client()
     zk.ensure_path("/root/of/it")
-    inside = KazooClient(hosts=SERVER + "/root/of/it", timeout=8)
+    inside = KazooClient(hosts=SERVER + "/root/of/it", timeout=20)
     inside.start(timeout=WAIT)
     equal("/x", inside.create("/x"), "path inside")
     assert zk.exists("/root/of/it/x"), "seen from outside"
@@ -226,7 +226,7 @@ def session_reattach():
     code = f"""if True:
         import os
         from kazoo.client import KazooClient
-        zk = KazooClient(hosts={SERVER!r}, timeout=8)
+        zk = KazooClient(hosts={SERVER!r}, timeout=20)
         zk.start()
         zk.create("/sr", ephemeral=True)
         print(zk.client_id[0], zk.client_id[1].hex(), flush=True)
@@ -234,7 +234,7 @@ def session_reattach():
     """
     session_id, password = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     session = (int(session_id), bytes.fromhex(password))
-    zk = KazooClient(hosts=SERVER, timeout=8, client_id=session)
+    zk = KazooClient(hosts=SERVER, timeout=20, client_id=session)
     zk.start(timeout=WAIT)
     equal(session, zk.client_id, "session")
     equal(session[0], zk.exists("/sr").ephemeralOwner, "owner")

@@ -51,7 +51,7 @@ import org.apache.zookeeper.data.Stat;
 
 /** The recipes that Curator 4 and 5 share. */
 final class CuratorChecks {
-    private static final int SECONDS = 20;
+    private static final int SECONDS = 60;
 
     private final String server;
     private final ExecutorService threads = Executors.newCachedThreadPool(body -> {
@@ -93,7 +93,7 @@ final class CuratorChecks {
     }
 
     CuratorFramework open() throws Exception {
-        return open(8000);
+        return open(20_000);
     }
 
     CuratorFramework open(int sessionTimeoutMs) throws Exception {
@@ -551,7 +551,7 @@ final class CuratorChecks {
     /** The server is killed and started again under a latch, a mutex, a lease and a cache. */
     @SuppressWarnings("deprecation")
     void restart() throws Exception {
-        try (CuratorFramework client = open(10_000); CuratorFramework other = open(10_000)) {
+        try (CuratorFramework client = open(20_000); CuratorFramework other = open(20_000)) {
             BlockingQueue<ConnectionState> states = new LinkedBlockingQueue<>();
             client.getConnectionStateListenable().addListener((c, state) -> states.add(state));
             InterProcessMutex mutex = new InterProcessMutex(client, "/again/mutex");

@@ -13,7 +13,7 @@ import org.apache.zookeeper.Watcher.Event.EventType;
 
 /** Runs the recipes of Curator 5, and those that stand on persistent watches. */
 public final class Main59 {
-    private static final int SECONDS = 20;
+    private static final int SECONDS = 60;
 
     private Main59() {}
 
@@ -88,7 +88,7 @@ public final class Main59 {
     }
 
     private static void curatorCacheOverRestart(CuratorChecks checks) throws Exception {
-        try (CuratorFramework one = checks.open(10_000)) {
+        try (CuratorFramework one = checks.open(20_000)) {
             one.create().forPath("/ccr", CuratorChecks.bytes("0"));
             CuratorCache cache = CuratorCache.build(one, "/ccr");
             cache.start();

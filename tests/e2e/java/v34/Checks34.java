@@ -177,7 +177,7 @@ final class Checks34 {
                 }
             }, null);
         }
-        Check.that(done.await(30, TimeUnit.SECONDS), done.getCount() + " creates were not acknowledged");
+        Check.that(done.await(60, TimeUnit.SECONDS), done.getCount() + " creates were not acknowledged");
         Stat stat = new Stat();
         List<String> names = zk.getChildren("/kids", false, stat);
         Check.equal(CHILDREN, names.size(), "children");
@@ -237,7 +237,7 @@ final class Checks34 {
             seen.add("exists " + rc);
             last.countDown();
         }, null);
-        Check.that(last.await(10, TimeUnit.SECONDS), "the last reply came, after " + seen);
+        Check.that(last.await(60, TimeUnit.SECONDS), "the last reply came, after " + seen);
         Check.equal(
                 Arrays.asList("create 0/async", "exists 00", "set 01", "get 01", "children 0[]", "children2 0[]",
                         "getACL 01", "setACL 01", "sync 0", "multi 02", "delete -103", "delete 0", "exists -101"),
@@ -257,7 +257,7 @@ final class Checks34 {
                 done.countDown();
             }, null);
         }
-        Check.that(done.await(30, TimeUnit.SECONDS), done.getCount() + " replies are missing");
+        Check.that(done.await(60, TimeUnit.SECONDS), done.getCount() + " replies are missing");
         for (int i = 0; i < PIPELINED; i++) {
             Check.equal(i + 1, versions.get(i), "version read behind write " + i);
         }
@@ -382,7 +382,7 @@ final class Checks34 {
     private void authUnknownScheme() throws Exception {
         Handle zk = Handle.open(server);
         zk.addAuthInfo("nosuch", bytes("x"));
-        Check.eventually(10, "AUTH_FAILED", () -> zk.getState() == ZooKeeper.States.AUTH_FAILED);
+        Check.eventually(60, "AUTH_FAILED", () -> zk.getState() == ZooKeeper.States.AUTH_FAILED);
         zk.vanish();
     }
 
@@ -476,7 +476,7 @@ final class Checks34 {
                     }
                     done.countDown();
                 }, null);
-                Check.that(done.await(10, TimeUnit.SECONDS), "a read was answered");
+                Check.that(done.await(60, TimeUnit.SECONDS), "a read was answered");
             }
             Check.equal(null, fault[0], "order");
         }
@@ -484,13 +484,13 @@ final class Checks34 {
         zk.close();
     }
 
-    /** The harness runs every server with tickTime=500, so the bounds are 1 s and 10 s. */
+    /** The harness runs every server with tickTime=500 and maxSessionTimeout=20000. */
     private void sessionTimeoutBounds() throws Exception {
         Handle shortest = Handle.open(server, 10);
         Check.equal(1000, shortest.getSessionTimeout(), "shortest timeout");
         shortest.close();
         Handle longest = Handle.open(server, 1_000_000);
-        Check.equal(10_000, longest.getSessionTimeout(), "longest timeout");
+        Check.equal(20_000, longest.getSessionTimeout(), "longest timeout");
         longest.close();
         Handle between = Handle.open(server, 4321);
         Check.equal(4321, between.getSessionTimeout(), "timeout between");
@@ -499,8 +499,8 @@ final class Checks34 {
 
     /** A server that can write gives a session that can. */
     private void sessionThatMayBeReadOnly() throws Exception {
-        ZooKeeper zk = new ZooKeeper(server, 8000, event -> {}, true);
-        Check.eventually(10, "connected", () -> zk.getState() == ZooKeeper.States.CONNECTED);
+        ZooKeeper zk = new ZooKeeper(server, 20_000, event -> {}, true);
+        Check.eventually(60, "connected", () -> zk.getState() == ZooKeeper.States.CONNECTED);
         zk.create("/rw-session", null, OPEN, EPHEMERAL);
         zk.close();
     }
@@ -529,7 +529,7 @@ final class Checks34 {
         thief.events.expectState(KeeperState.Expired);
         // The attempt may cost the owner its connection (it does in Apache's server), never its session.
         long id = zk.getSessionId();
-        Check.eventually(10, "the owner goes on", () -> {
+        Check.eventually(60, "the owner goes on", () -> {
             try {
                 return zk.exists("/guarded", false).getEphemeralOwner() == id;
             } catch (KeeperException.ConnectionLossException again) {
@@ -545,9 +545,15 @@ final class Checks34 {
         Handle zk = Handle.open(server);
         zk.events.expectState(KeeperState.SyncConnected);
         zk.create("/stolen", null, OPEN, EPHEMERAL);
-        Handle.reattach(server, zk.getSessionId(), zk.getSessionPasswd()).close();
-        zk.events.expectState(KeeperState.Disconnected);
-        zk.events.expectState(KeeperState.Expired);
+        KeeperState state = KeeperState.SyncConnected;
+        // The first handle comes back within a second. If that was before the other could close the
+        // session, which takes long only on a busy machine, it has its session back: again then.
+        for (int i = 0; i < 5 && state == KeeperState.SyncConnected; i++) {
+            Handle.reattach(server, zk.getSessionId(), zk.getSessionPasswd()).close();
+            zk.events.expectState(KeeperState.Disconnected);
+            state = zk.events.nextState();
+        }
+        Check.equal(KeeperState.Expired, state, "state");
         refused(Code.SESSIONEXPIRED, () -> zk.exists("/", false));
         Handle other = Handle.open(server);
         Check.equal(null, other.exists("/stolen", false), "the ephemeral of the closed session");
@@ -567,7 +573,7 @@ final class Checks34 {
         long lasted = (System.nanoTime() - start) / 1_000_000;
         // The session's last sign of life was at most a ping (500 ms) before `start`, and expiry is
         // counted in ticks.
-        Check.that(lasted >= 900 && lasted < 6000, "a session of 1500 ms lasted " + lasted + " ms");
+        Check.that(lasted >= 900 && lasted < 15_000, "a session of 1500 ms lasted " + lasted + " ms");
         Handle late = Handle.reattachUnchecked(server, id, password);
         late.events.expectState(KeeperState.Expired);
         late.close();
@@ -630,7 +636,7 @@ final class Checks34 {
     }
 
     private void restartKeepsSessionAndWatches() throws Exception {
-        Handle zk = Handle.open(server, 10_000);
+        Handle zk = Handle.open(server, 20_000);
         zk.events.expectState(KeeperState.SyncConnected);
         zk.addAuthInfo("digest", bytes("rob:pw"));
         zk.create("/again", bytes("before"), OPEN, PERSISTENT);

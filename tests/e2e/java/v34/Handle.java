@@ -22,7 +22,7 @@ final class Handle extends ZooKeeper {
         /** The next event that is about a znode, with its type and path checked. */
         WatchedEvent expect(EventType type, String path) throws Exception {
             while (true) {
-                WatchedEvent event = queue.poll(10, TimeUnit.SECONDS);
+                WatchedEvent event = queue.poll(SECONDS_MAX, TimeUnit.SECONDS);
                 Check.that(event != null, "no event came, expected " + type + " " + path);
                 if (event.getType() != EventType.None) {
                     Check.equal(type + " " + path, event.getType() + " " + event.getPath(), "event");
@@ -33,12 +33,15 @@ final class Handle extends ZooKeeper {
 
         /** The next change of the connection's state must be this one. */
         void expectState(KeeperState state) throws Exception {
+            Check.equal(state, nextState(), "state");
+        }
+
+        KeeperState nextState() throws Exception {
             while (true) {
-                WatchedEvent event = queue.poll(20, TimeUnit.SECONDS);
-                Check.that(event != null, "no event came, expected " + state);
+                WatchedEvent event = queue.poll(SECONDS_MAX, TimeUnit.SECONDS);
+                Check.that(event != null, "the connection's state did not change");
                 if (event.getType() == EventType.None) {
-                    Check.equal(state, event.getState(), "state");
-                    return;
+                    return event.getState();
                 }
             }
         }
@@ -53,7 +56,7 @@ final class Handle extends ZooKeeper {
         }
     }
 
-    private static final int SECONDS_MAX = 20;
+    private static final int SECONDS_MAX = 60;
 
     final Events events;
     private final CountDownLatch connected;
@@ -85,7 +88,7 @@ final class Handle extends ZooKeeper {
     }
 
     static Handle open(String servers) throws Exception {
-        return open(servers, 8000);
+        return open(servers, 20_000);
     }
 
     static Handle reattach(String servers, long id, byte[] password) throws Exception {
@@ -94,7 +97,7 @@ final class Handle extends ZooKeeper {
 
     /** As `reattach`, for an attempt that the server must refuse. */
     static Handle reattachUnchecked(String servers, long id, byte[] password) throws Exception {
-        return new Handle(servers, 8000, new Events(), new CountDownLatch(1), id, password);
+        return new Handle(servers, 20_000, new Events(), new CountDownLatch(1), id, password);
     }
 
     /** Closes the socket and stops the threads; the server is not told, the session lives on. */

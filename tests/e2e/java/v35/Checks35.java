@@ -71,7 +71,7 @@ final class Checks35 {
             seen[1] = rc + " " + name + " " + stat;
             done.countDown();
         }, null);
-        Check.that(done.await(10, TimeUnit.SECONDS), "both replies came");
+        Check.that(done.await(60, TimeUnit.SECONDS), "both replies came");
         Check.equal(Arrays.asList("0 /c2a 2", "-110 null null"), Arrays.asList(seen), "replies");
         zk.close();
     }
@@ -98,11 +98,11 @@ final class Checks35 {
         zk.create("/ttl-parent/c", null, OPEN, PERSISTENT);
         String path = zk.create("/ttl-seq-", null, OPEN, PERSISTENT_SEQUENTIAL_WITH_TTL, stat, 600_000);
         Check.that(path.matches("/ttl-seq-\\d{10}"), "sequential path " + path);
-        Check.eventually(10, "/ttl goes", () -> zk.exists("/ttl", false) == null);
+        Check.eventually(60, "/ttl goes", () -> zk.exists("/ttl", false) == null);
         Check.that(zk.exists("/ttl-long", false) != null, "a long TTL stays");
         Check.that(zk.exists("/ttl-parent", false) != null, "a TTL znode with a child stays");
         zk.delete("/ttl-parent/c", -1);
-        Check.eventually(10, "/ttl-parent goes", () -> zk.exists("/ttl-parent", false) == null);
+        Check.eventually(60, "/ttl-parent goes", () -> zk.exists("/ttl-parent", false) == null);
         zk.close();
     }
 
@@ -191,8 +191,8 @@ final class Checks35 {
 
     private void reconfigIsRefused() throws Exception {
         Handle zk = Handle.open(server);
-        ZooKeeperAdmin admin = new ZooKeeperAdmin(server, 8000, event -> {});
-        Check.eventually(10, "connected", () -> admin.getState().isConnected());
+        ZooKeeperAdmin admin = new ZooKeeperAdmin(server, 20_000, event -> {});
+        Check.eventually(60, "connected", () -> admin.getState().isConnected());
         String joining = "server.9=127.0.0.1:2888:3888;2181";
         Checks34.refused(Code.RECONFIGDISABLED, () -> admin.reconfigure(joining, null, null, -1, new Stat()));
         admin.close();

@@ -230,7 +230,7 @@ final class Checks39 {
             seen.add("remove " + rc);
             last.countDown();
         }, null);
-        Check.that(last.await(10, TimeUnit.SECONDS), "the last reply came, after " + seen);
+        Check.that(last.await(60, TimeUnit.SECONDS), "the last reply came, after " + seen);
         // The library itself makes the error of one read the result of all.
         Check.equal(Arrays.asList("addWatch 0", "ephemerals 0[/a39]", "number 00", "multiRead -101 2",
                 "other -121", "remove 0"), seen, "replies");
@@ -298,7 +298,7 @@ final class Checks39 {
     }
 
     private void restartKeepsPersistentWatches() throws Exception {
-        Handle zk = Handle.open(server, 10_000);
+        Handle zk = Handle.open(server, 20_000);
         zk.events.expectState(KeeperState.SyncConnected);
         zk.create("/rsp", null, OPEN, CreateMode.PERSISTENT);
         zk.create("/rsp/eph", null, OPEN, CreateMode.EPHEMERAL);

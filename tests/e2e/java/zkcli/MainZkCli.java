@@ -4,7 +4,7 @@ import org.apache.zookeeper.ZooKeeperMain;
 
 /** Types at Apache's command line tool, what zkCli.sh starts, and reads what it prints. */
 public final class MainZkCli {
-    private static final int SECONDS = 10;
+    private static final int SECONDS = 60;
 
     private final ByteArrayOutputStream printed = new ByteArrayOutputStream();
     private final ZooKeeperMain cli;
@@ -14,7 +14,7 @@ public final class MainZkCli {
         PrintStream both = new PrintStream(printed, true, "UTF-8");
         System.setOut(both);
         System.setErr(both);
-        cli = new ZooKeeperMain(new String[] {"-waitforconnection", "-timeout", "8000", "-server", server});
+        cli = new ZooKeeperMain(new String[] {"-waitforconnection", "-timeout", "20000", "-server", server});
     }
 
     public static void main(String[] args) throws Exception {

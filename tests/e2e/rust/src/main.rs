@@ -15,7 +15,7 @@ use zookeeper_client::{
     PersistentWatcher, SessionState, WatchedEvent,
 };
 
-const WAIT: Duration = Duration::from_secs(15);
+const WAIT: Duration = Duration::from_secs(60);
 const OPEN: &CreateOptions<'static> = &CreateMode::Persistent.with_acls(Acls::anyone_all());
 const EPHEMERAL: &CreateOptions<'static> = &CreateMode::Ephemeral.with_acls(Acls::anyone_all());
 
@@ -52,7 +52,7 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> Result<T, Str
 
 async fn connect(server: &str) -> Result<Client, String> {
     let mut connector = Client::connector();
-    connector.session_timeout(Duration::from_secs(8));
+    connector.session_timeout(Duration::from_secs(20));
     within("connect", connector.connect(server)).await?.or_fail()
 }
 
@@ -286,7 +286,7 @@ async fn config_and_reconfig(server: &str) -> Check {
 
 async fn restart(server: &str) -> Check {
     let mut connector = Client::connector();
-    connector.session_timeout(Duration::from_secs(10));
+    connector.session_timeout(Duration::from_secs(20));
     connector.auth("digest".to_string(), b"ron:pw".to_vec());
     let client = within("connect", connector.connect(server)).await?.or_fail()?;
     let mine = CreateMode::Persistent.with_acls(Acls::creator_all());
