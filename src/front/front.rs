@@ -302,7 +302,7 @@ impl Front {
             }
             // A sync is ordered behind what others have written, too.
             Ok(_) if class == Class::Ordered || op == code::Sync => {
-                self.submit(conn, id, body, out)
+                self.submit(conn, id, body, out);
             }
             Ok(_) => self.local(conn, id, body, out),
         }

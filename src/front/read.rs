@@ -144,7 +144,7 @@ impl Read<'_> {
         let masked = self.check_acl(node, auth::ADMIN).is_err();
         let entries = self.tree.acls().entries(self.tree.acl(node));
         frame.count(i32::try_from(entries.len()).expect("ACL lists fit a frame"));
-        for entry in entries.iter() {
+        for entry in entries {
             frame.int(entry.perms);
             frame.string(entry.scheme());
             frame.string(if masked { auth::masked(&entry) } else { entry.id().into() }.as_ref());
@@ -286,30 +286,30 @@ impl Read<'_> {
             events += 1;
         };
         let tree = self.tree;
-        for path in request.data.iter() {
+        for path in request.data {
             match tree.find(&path).map(|node| tree.stat(node).mzxid > since) {
                 None => tell(ChangeKind::Deleted, &path),
                 Some(true) => tell(ChangeKind::DataChanged, &path),
                 Some(false) => self.watches.add(self.conn, &path, Mode::Data),
             }
         }
-        for path in request.exist.iter() {
+        for path in request.exist {
             match tree.find(&path) {
                 Some(_) => tell(ChangeKind::Created, &path),
                 None => self.watches.add(self.conn, &path, Mode::Data),
             }
         }
-        for path in request.child.iter() {
+        for path in request.child {
             match tree.find(&path).map(|node| tree.stat(node).pzxid > since) {
                 None => tell(ChangeKind::Deleted, &path),
                 Some(true) => tell(ChangeKind::ChildrenChanged, &path),
                 Some(false) => self.watches.add(self.conn, &path, Mode::Child),
             }
         }
-        for path in request.persistent.iter() {
+        for path in request.persistent {
             self.watches.add(self.conn, &path, Mode::Persistent);
         }
-        for path in request.persistent_recursive.iter() {
+        for path in request.persistent_recursive {
             self.watches.add(self.conn, &path, Mode::Recursive);
         }
         Ok(events)

@@ -24,6 +24,7 @@
 //! Bounds of a reference are checked always, so a damaged one panics and reads nothing outside.
 
 #![allow(unsafe_code)]
+#![allow(clippy::cast_possible_truncation, reason = "places are smaller than the address space")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::VecDeque;
@@ -559,10 +560,10 @@ impl Writer {
             self.free[class].head = self.link(list.head);
             return list.head;
         }
-        if self.images.is_empty() {
-            if let Some(offset) = self.take_cold(class) {
-                return offset;
-            }
+        if self.images.is_empty()
+            && let Some(offset) = self.take_cold(class)
+        {
+            return offset;
         }
         if size > CHUNK / 2 {
             return (self.add_block(size.div_ceil(CHUNK)) * CHUNK) as u64;

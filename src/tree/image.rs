@@ -50,6 +50,8 @@
 //! | 14 dead slots | u64 | offset in 40 bits, size class above |
 //! | 15 arena | | chunks, each on a multiple of 4096 |
 
+#![allow(clippy::cast_ptr_alignment, reason = "checked before, section by section")]
+
 use std::fmt;
 use std::sync::OnceLock;
 

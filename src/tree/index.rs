@@ -178,7 +178,7 @@ impl SubTable {
         let slots = self.slots.items_mut();
         let stays =
             |(k, slot): (usize, &Slot)| slot.id == 0 || home(slot.hash, homes) == at + 1 + k;
-        let run = slots[at + 1..].iter().enumerate().position(|pair| stays(pair));
+        let run = slots[at + 1..].iter().enumerate().position(stays);
         let end = run.map_or(slots.len(), |run| at + 1 + run);
         slots.copy_within(at + 1..end, at);
         slots[end - 1] = Slot::zeroed();

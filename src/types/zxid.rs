@@ -1,5 +1,7 @@
 //! The place of a transaction in the one order of the ensemble.
 
+#![allow(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "halves of one number")]
+
 use std::fmt;
 
 /// Epoch in the upper 32 bits, counter in the lower 32: the number that every transaction carries.
