@@ -2,6 +2,8 @@
 
 use std::os::fd::RawFd;
 
+use rustix::io::ReadWriteFlags;
+
 /// One write at a place in a file, durable when it is answered (RWF_DSYNC). Plain numbers: the
 /// memory stays with whoever asks, which is why [`super::Net::write`] must be trusted.
 #[derive(Clone, Copy, Debug)]
@@ -33,4 +35,12 @@ pub struct DiskWritten {
     pub id: u64,
     /// Bytes that are durable now, or the system's error number.
     pub result: Result<usize, i32>,
+}
+
+/// What makes each write durable by itself.
+pub(super) fn durably() -> ReadWriteFlags {
+    match crate::mutant!("log-write-not-synced") {
+        true => ReadWriteFlags::empty(),
+        false => ReadWriteFlags::DSYNC,
+    }
 }

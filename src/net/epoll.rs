@@ -12,10 +12,11 @@ use std::{io, thread};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use rustix::event::{Timespec, epoll};
-use rustix::io::{Errno, ReadWriteFlags, pwritev2};
+use rustix::io::{Errno, pwritev2};
 use rustix::net::{RecvFlags, SocketFlags};
 
 use super::connection::Connection;
+use super::disk::durably;
 use super::net::{Event, Received, Wants};
 use super::{DiskWrite, DiskWritten, Wake};
 use crate::types::ConnId;
@@ -302,7 +303,7 @@ fn write_durably(write: DiskWrite) -> DiskWritten {
         (BorrowedFd::borrow_raw(write.fd), std::slice::from_raw_parts(write.address, write.len))
     };
     let slices = [io::IoSlice::new(bytes)];
-    let result = match pwritev2(file, &slices, write.offset, ReadWriteFlags::DSYNC) {
+    let result = match pwritev2(file, &slices, write.offset, durably()) {
         // Older kernels and some file systems know no flags.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => rustix::io::pwrite(file, bytes, write.offset)
             .and_then(|count| rustix::fs::fdatasync(file).map(|()| count)),

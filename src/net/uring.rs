@@ -22,6 +22,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use memmap2::MmapMut;
 
 use super::connection::{Connection, GENERATION_BITS};
+use super::disk::durably;
 use super::net::{Event, Received, Wants};
 use super::{DiskWrite, DiskWritten, Wake};
 use crate::types::ConnId;
@@ -189,7 +190,7 @@ impl Uring {
 
     pub(super) fn write(&mut self, write: DiskWrite) -> io::Result<()> {
         let length = u32::try_from(write.len).expect("a log batch is far below 4 GiB");
-        let flags = rustix::io::ReadWriteFlags::DSYNC.bits().cast_signed();
+        let flags = durably().bits().cast_signed();
         let fd = Fd(write.fd);
         let entry = match write.registered.filter(|_| self.has_memory) {
             Some(index) => opcode::WriteFixed::new(fd, write.address, length, index)

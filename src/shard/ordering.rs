@@ -145,6 +145,11 @@ impl Ordering {
             }
         }
         self.out.clear();
+        if crate::mutant!("ack-before-durable")
+            && let Some(unconfirmed) = self.log.unconfirmed()
+        {
+            self.step(self.now, replica::Input::Durable(unconfirmed));
+        }
         Ok(true)
     }
 

@@ -80,7 +80,7 @@ impl RealDisk {
     fn options(&self) -> OpenOptions {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        if self.direct {
+        if self.direct && !crate::mutant!("log-write-not-synced") {
             options.custom_flags(libc::O_DIRECT);
         }
         options

@@ -475,6 +475,12 @@ impl Log {
         newest.map(|(zxid, generation)| DurableUpTo::confirmed_by_disk(zxid, generation))
     }
 
+    /// For a planted bug alone: the token for what was appended and never confirmed.
+    pub fn unconfirmed(&self) -> Option<DurableUpTo> {
+        let batch = self.gathering.as_ref()?;
+        Some(DurableUpTo::confirmed_by_disk(batch.last, batch.generation))
+    }
+
     /// Tells the disk what is durable, if no batch has told it and none is about to. To be called
     /// when the log has been quiet for a few milliseconds: from then on, damage to the last batch
     /// is known to be damage, and not a write that never arrived.

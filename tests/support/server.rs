@@ -76,6 +76,7 @@ pub struct Running {
     dir: PathBuf,
     port: u16,
     child: Child,
+    environment: Vec<(String, String)>,
 }
 
 impl Running {
@@ -89,9 +90,15 @@ impl Running {
             fs::create_dir_all(dir.join("data")).map_err(|why| format!("{why}"))?;
             let port = free_port()?;
             write_config(&dir, port, &options.config)?;
-            let child = spawn(server, &dir, &options.flags)?;
-            let mut running =
-                Running { server, options: options.clone(), dir: dir.clone(), port, child };
+            let child = spawn(server, &dir, &options.flags, &[])?;
+            let mut running = Running {
+                server,
+                options: options.clone(),
+                dir: dir.clone(),
+                port,
+                child,
+                environment: Vec::new(),
+            };
             match running.wait_until_serving() {
                 Ok(()) => return Ok(running),
                 Err(log) if log.contains("in use") => why = log,
@@ -149,9 +156,14 @@ impl Running {
         Err(format!("the server runs on {max:?} after SIGTERM\n{}", self.log()))
     }
 
+    /// A variable of the process from its next start on.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the process again on the same folder and port. It must have been ended before.
     pub fn start_again(&mut self) -> Result<(), String> {
-        self.child = spawn(self.server, &self.dir, &self.options.flags)?;
+        self.child = spawn(self.server, &self.dir, &self.options.flags, &self.environment)?;
         self.wait_until_serving()
     }
 
@@ -213,7 +225,12 @@ fn write_config(dir: &Path, port: u16, extra: &[String]) -> Result<(), String> {
     fs::write(&path, lines.join("\n") + "\n").map_err(|why| format!("{}: {why}", path.display()))
 }
 
-fn spawn(server: Server, dir: &Path, flags: &[String]) -> Result<Child, String> {
+fn spawn(
+    server: Server,
+    dir: &Path,
+    flags: &[String],
+    environment: &[(String, String)],
+) -> Result<Child, String> {
     let log = dir.join("server.log");
     let log = File::options().create(true).append(true).open(&log).map_err(|e| format!("{e}"))?;
     let errors = log.try_clone().map_err(|why| format!("{why}"))?;
@@ -221,6 +238,7 @@ fn spawn(server: Server, dir: &Path, flags: &[String]) -> Result<Child, String> 
         .command(flags)?
         .arg(dir.join("zoo.cfg"))
         .current_dir(dir)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
