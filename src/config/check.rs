@@ -1,6 +1,7 @@
 //! What must hold between keys, after all of them were read. In the order in which Apache 3.9's
 //! `QuorumPeerConfig` asks, so that the first complaint about a file is the same.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -8,9 +9,11 @@ use std::path::Path;
 use log::Level;
 
 use super::finding::{Stops, shown};
-use super::load::Reader;
+use super::jaas;
+use super::load::{Reader, bounded};
 use super::members::Role;
 use super::rules;
+use super::settings::Secret;
 
 /// Everything that is about more than one key.
 pub(super) fn whole(reader: &mut Reader) {
@@ -20,6 +23,7 @@ pub(super) fn whole(reader: &mut Reader) {
     ports(reader);
     timeouts(reader);
     authentication(reader);
+    sasl_users(reader);
     if !reader.config.storage.data_dir.as_os_str().is_empty() {
         my_id(reader);
     }
@@ -122,6 +126,30 @@ fn authentication(reader: &mut Reader) {
     };
     let place = reader.place("enforce.auth.enabled");
     reader.findings.error(&place, text);
+}
+
+/// The users that clients may authenticate as with SASL. Java, too, stays down when it was given a
+/// JAAS file that it cannot read, and goes on without SASL when the file lacks the section.
+fn sasl_users(reader: &mut Reader) {
+    let auth = &mut reader.config.auth;
+    let Some(path) = auth.jaas_file.clone() else { return };
+    let section = auth.jaas_section.as_deref().unwrap_or("Server");
+    let read = bounded(&path).map_err(|why| why.to_string());
+    match read.and_then(|bytes| jaas::users(&String::from_utf8_lossy(&bytes), section)) {
+        Ok(None) => {}
+        Ok(Some(users)) => {
+            let hidden = users.into_iter().map(|(user, password)| (user, Secret(password)));
+            let mut users: BTreeMap<String, Secret> = hidden.collect();
+            if let Some(password) = &auth.sasl_super_password {
+                users.insert("super".to_owned(), password.clone());
+            }
+            auth.sasl_users = Some(users);
+        }
+        Err(why) => {
+            let place = reader.place("java.security.auth.login.config");
+            reader.findings.error(&place, format!("JAAS file {}: {why}", path.display()));
+        }
+    }
 }
 
 /// The first line of `myid`. A server that runs alone does not need it, so a Debian package's

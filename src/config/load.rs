@@ -332,7 +332,7 @@ const SPELLING_BYTES_MAX: usize = 64;
 /// Unknown keys for which the nearest known one is looked for. A file with more is no zoo.cfg.
 const SUGGESTIONS_MAX: usize = 64;
 
-fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     let bytes = u64::try_from(CONFIG_BYTES_MAX).expect("1 MiB fits");
     let mut file = io::Read::take(fs::File::open(path)?, bytes + 1);
     let mut content = Vec::new();

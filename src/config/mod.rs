@@ -20,6 +20,7 @@
 
 mod check;
 mod finding;
+mod jaas;
 pub mod key;
 pub mod keys;
 mod load;

@@ -135,6 +135,12 @@ pub fn auth_provider(config: &mut Config, _key: &str, value: &str) -> Result<(),
     Ok(())
 }
 
+/// `SASLAuthenticationProvider.superPassword`.
+pub fn sasl_super_password(config: &mut Config, _key: &str, value: &str) -> Result<(), String> {
+    config.auth.sasl_super_password = Some(Secret(value.to_owned()));
+    Ok(())
+}
+
 /// `superUser`, `superUser.*`.
 pub fn sasl_super_user(config: &mut Config, _key: &str, value: &str) -> Result<(), String> {
     if value.is_empty() {

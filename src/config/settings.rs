@@ -6,6 +6,7 @@
 
 #![allow(clippy::struct_excessive_bools)] // they mirror switches that exist, one by one
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -380,6 +381,18 @@ pub struct AuthConfig {
     pub providers: Vec<AuthProvider>,
     /// X.500 principal that passes every ACL, default none.
     pub x509_super_user: Option<String>,
+    /// File with the users of SASL (`java.security.auth.login.config`), default none.
+    pub jaas_file: Option<PathBuf>,
+    /// The section of that file; `None`, the default, is `Server`.
+    pub jaas_section: Option<String>,
+    /// Password of the SASL user super, in place of that file's, default none.
+    pub sasl_super_password: Option<Secret>,
+    /// Users and passwords of SASL DIGEST-MD5, from the JAAS file; `None`, the default: no SASL.
+    pub sasl_users: Option<BTreeMap<String, Secret>>,
+    /// Whether a client whose SASL failed is kept, without its identity, default false.
+    pub allow_sasl_failed_clients: bool,
+    /// ACL id that every SASL user has, default none.
+    pub sasl_any: Option<String>,
     /// SASL identities that pass every ACL, default none.
     pub sasl_super_users: Vec<String>,
     /// Names accepted by scheme `ensemble`, default none.
@@ -403,6 +416,12 @@ impl Default for AuthConfig {
             digest_algorithm: DigestAlgorithm::Sha1,
             providers: Vec::new(),
             x509_super_user: None,
+            jaas_file: None,
+            jaas_section: None,
+            sasl_super_password: None,
+            sasl_users: None,
+            allow_sasl_failed_clients: false,
+            sasl_any: None,
             sasl_super_users: Vec::new(),
             ensemble_names: Vec::new(),
             enforce_auth_enabled: false,

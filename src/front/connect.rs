@@ -2,19 +2,27 @@
 //!
 //! Source: client-protocol sections 2.2, 2.5, 2.6, 4.5, 4.6 and 6.6.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha1::{Digest, Sha1};
 
 use crate::front::front::{Connection, State};
 use crate::front::pending::{Queue, Waiting};
 use crate::front::{ConnectionInfo, Front, Out, Output, Why, reply};
 use crate::session::auth;
+use crate::session::digest_md5::{self, Exchange, Proof};
 use crate::types::{ConnId, Instant, SessionId, Xid};
 use crate::wire::ErrorCode;
 use crate::wire::connect::{self, ConnectRequest};
-use crate::wire::jute::{Reader, Record};
+use crate::wire::jute::{Reader, Record, Writer};
 use crate::wire::op::code;
-use crate::wire::request::AuthRequest;
+use crate::wire::reply::SaslReply;
+use crate::wire::request::{AuthRequest, SaslRequest};
+use crate::wire::submission::Identity;
 
 /// Identities that one connection may gather. A client that sends more is misbehaving.
 const IDENTITIES_PER_CONN_MAX: usize = 128;
@@ -34,6 +42,39 @@ impl Default for ThrottleConfig {
     fn default() -> Self {
         Self { tokens: 0, fill_ms: 1, fill_count: 1 }
     }
+}
+
+/// SASL DIGEST-MD5 (client-protocol 4.6).
+#[derive(Clone)]
+pub struct SaslConfig {
+    /// Who may authenticate, and with which password.
+    pub users: digest_md5::Users,
+    /// `zookeeper.superUser*`: users that are super as well.
+    pub super_users: Vec<String>,
+    /// `zookeeper.allowSaslFailedClients`: who fails stays, without the identity.
+    pub keeps_failed: bool,
+    /// What nonces are made from; nobody else may know it.
+    pub nonce_key: [u8; 16],
+}
+
+impl fmt::Debug for SaslConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslConfig")
+            .field("keeps_failed", &self.keeps_failed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far a connection's SASL authentication got.
+#[derive(Debug, Default)]
+pub(super) enum Sasl {
+    /// Its first token is to come.
+    #[default]
+    Untried,
+    /// It was challenged.
+    Challenged(Box<Exchange>),
+    /// It is over, well or not: a connection has one try.
+    Over,
 }
 
 /// A token bucket.
@@ -122,6 +163,7 @@ impl Front {
                 timeout_ms: 0,
                 session: SessionId::NONE,
                 identities: Arc::clone(&self.nobody),
+                sasl: Sasl::Untried,
                 queue: Queue::EMPTY,
                 queued: 0,
                 info: ConnectionInfo::default(),
@@ -138,6 +180,7 @@ impl Front {
             timeout_ms: 0,
             session: SessionId::NONE,
             identities: Arc::from([Self::address_identity(peer)]),
+            sasl: Sasl::Untried,
             queue: Queue::EMPTY,
             queued: 0,
             info: ConnectionInfo::default(),
@@ -218,37 +261,82 @@ impl Front {
         };
         let connection = self.connection(conn).expect("the caller has it");
         let (identities, peer) = (&connection.identities, &connection.identities[0]);
-        let waiting = match AuthRequest::decode(&mut Reader::new(body)) {
-            Err(_) => Waiting::Ready {
-                error: ErrorCode::MarshallingError,
-                zxid: Some(0),
-                hangup: Some(Why::Malformed("an auth packet that cannot be decoded")),
-            },
-            Ok(auth) => {
-                let scheme = auth.scheme.as_deref().unwrap_or("");
-                match auth::authenticate(&self.config.auth, scheme, auth.auth, peer) {
-                    None => refused,
-                    Some(_) if identities.len() >= IDENTITIES_PER_CONN_MAX => refused,
-                    Some(added) => {
-                        let mut all = identities.to_vec();
-                        for identity in added {
-                            if !all.contains(&identity) {
-                                all.push(identity);
-                            }
-                        }
-                        let all = Arc::from(all);
-                        self.connection_mut(conn).expect("it is open").identities = all;
-                        Waiting::Ready { error: ErrorCode::Ok, zxid: Some(0), hangup: None }
-                    }
-                }
+        // Apache's server closes without a word, too.
+        let Ok(auth) = AuthRequest::decode(&mut Reader::new(body)) else {
+            return self.malformed(conn, "an auth packet that cannot be decoded", out);
+        };
+        let scheme = auth.scheme.as_deref().unwrap_or("");
+        let waiting = match auth::authenticate(&self.config.auth, scheme, auth.auth, peer) {
+            None => refused,
+            Some(_) if identities.len() >= IDENTITIES_PER_CONN_MAX => refused,
+            Some(added) => {
+                self.identify(conn, added);
+                Waiting::Ready { error: ErrorCode::Ok, zxid: Some(0), hangup: None }
             }
         };
         self.ready(conn, (xid, code::Auth), waiting, out);
     }
 
-    /// SASL is not configured: an empty token, and nothing gained (client-protocol 4.6).
+    /// Adds identities that a connection has proved.
+    fn identify(&mut self, conn: ConnId, added: Vec<Identity>) {
+        let connection = self.connection_mut(conn).expect("the caller has it");
+        let mut all = connection.identities.to_vec();
+        for identity in added {
+            if !all.contains(&identity) {
+                all.push(identity);
+            }
+        }
+        connection.identities = Arc::from(all);
+    }
+
+    /// A token of the client's. Like an auth packet it acts at once and is answered in its turn.
     pub(super) fn on_sasl(&mut self, conn: ConnId, xid: Xid, body: &[u8], out: &mut Out) {
-        self.local(conn, (xid, code::Sasl), body, out);
+        let Ok(SaslRequest { token: Some(token) }) = SaslRequest::decode(&mut Reader::new(body))
+        else {
+            return self.malformed(conn, "a SASL token that cannot be decoded", out);
+        };
+        let answer = self.sasl_answer(conn, token);
+        let mut reply = Vec::new();
+        let body = SaslReply { token: answer.as_ref().ok().and_then(|token| token.as_deref()) };
+        body.encode(&mut Writer::new(&mut reply));
+        let waiting = match answer {
+            Ok(_) => Waiting::Ready { error: ErrorCode::Ok, zxid: Some(0), hangup: None },
+            Err(error) => Waiting::Ready { error, zxid: Some(0), hangup: Some(Why::AuthRefused) },
+        };
+        self.ready_with(conn, (xid, code::Sasl), waiting, &reply, out);
+    }
+
+    /// The token that answers a token; without SASL in the configuration an empty one, and nothing
+    /// is gained.
+    fn sasl_answer(&mut self, conn: ConnId, token: &[u8]) -> Result<Option<Vec<u8>>, ErrorCode> {
+        let now = self.now.mono;
+        let Some(config) = &self.config.sasl else { return Ok(None) };
+        let slot = usize::try_from(conn.slot).expect("a u32 fits");
+        let state = std::mem::replace(&mut self.connections[slot].sasl, Sasl::Over);
+        let proof = match state {
+            // Whatever a client says first, it is challenged, as by Java's mechanism.
+            Sasl::Untried => {
+                let exchange = Exchange::new(nonce(&config.nonce_key, conn, now));
+                let challenge = exchange.challenge();
+                self.connections[slot].sasl = Sasl::Challenged(Box::new(exchange));
+                return Ok(Some(challenge));
+            }
+            Sasl::Challenged(exchange) => exchange.verify(&config.users, token),
+            Sasl::Over => None,
+        };
+        let requires_sasl = self.config.enforce_schemes.iter().any(|scheme| scheme == "sasl");
+        match proof {
+            Some(Proof { user, token }) => {
+                let is_super = config.super_users.contains(&user);
+                let mut added = vec![Identity { scheme: "sasl".to_owned(), id: user }];
+                added.extend(is_super.then(|| Identity::new("super", "")));
+                self.identify(conn, added);
+                Ok(Some(token))
+            }
+            None if requires_sasl => Err(ErrorCode::SessionClosedRequireSaslAuth),
+            None if config.keeps_failed => Ok(None),
+            None => Err(ErrorCode::AuthFailed),
+        }
     }
 
     /// Whether an identity is required that this connection does not have.
@@ -257,4 +345,13 @@ impl Front {
         let Some(connection) = self.connection(conn) else { return false };
         !schemes.is_empty() && !connection.identities.iter().any(|id| schemes.contains(&id.scheme))
     }
+}
+
+/// A number that nobody can foresee and that does not come twice.
+fn nonce(key: &[u8; 16], conn: ConnId, now: Instant) -> String {
+    let mut hash = Sha1::new_with_prefix(key);
+    hash.update(conn.slot.to_be_bytes());
+    hash.update(conn.generation.to_be_bytes());
+    hash.update(now.0.to_be_bytes());
+    STANDARD_NO_PAD.encode(hash.finalize()).replace(['+', '/'], "0")
 }

@@ -35,6 +35,8 @@ pub struct Config {
     /// `enforce.auth.schemes`: a connection needs an identity of one of these before anything but
     /// authentication; empty is off.
     pub enforce_schemes: Vec<String>,
+    /// SASL for clients; `None`: there is none.
+    pub sasl: Option<super::connect::SaslConfig>,
     /// `connection_throttle_tokens`: handshakes a connection may burst; 0 is off.
     pub throttle: super::connect::ThrottleConfig,
 }
@@ -48,6 +50,7 @@ impl Default for Config {
             outstanding_max: 1000,
             auth: auth::Config::default(),
             enforce_schemes: Vec::new(),
+            sasl: None,
             throttle: super::connect::ThrottleConfig::default(),
         }
     }
@@ -123,6 +126,7 @@ pub(super) struct Connection {
     pub timeout_ms: i32,
     pub session: SessionId,
     pub identities: Arc<[Identity]>,
+    pub sasl: super::connect::Sasl,
     pub queue: Queue,
     pub queued: u32,
     pub info: ConnectionInfo,
@@ -341,7 +345,19 @@ impl Front {
 
     /// Answers with a bare header now, or behind what the connection still waits for.
     pub(super) fn ready(&mut self, conn: ConnId, id: (Xid, i32), waiting: Waiting, out: &mut Out) {
-        self.queue(conn, id, waiting, &[]);
+        self.ready_with(conn, id, waiting, &[], out);
+    }
+
+    /// The same with a body behind the header.
+    pub(super) fn ready_with(
+        &mut self,
+        conn: ConnId,
+        id: (Xid, i32),
+        waiting: Waiting,
+        body: &[u8],
+        out: &mut Out,
+    ) {
+        self.queue(conn, id, waiting, body);
         let slot = usize::try_from(conn.slot).expect("a u32 fits");
         if self.connections[slot].queued == 1 {
             self.drain(conn, out);
@@ -376,8 +392,11 @@ impl Front {
                 }
                 Waiting::Ready { error, zxid, hangup } => {
                     let zxid = zxid.unwrap_or(self.tree.last_zxid().0);
-                    self.reply(conn, out, |bytes| reply::header(bytes, id.0, zxid, error));
-                    self.pop(conn, Vec::new());
+                    let body = self.requests.take_body(queue);
+                    self.reply(conn, out, |bytes| {
+                        reply::decided(bytes, id.0, zxid, error, &body);
+                    });
+                    self.pop(conn, body);
                     self.answered(conn, since);
                     if let Some(why) = hangup {
                         self.hangup(conn, why, out);
@@ -521,10 +540,11 @@ impl Front {
         reply::committed(&mut out.bytes, origin.xid, op, logged, results);
         out.list.push(Output::Reply { conn: origin.conn, bytes: start..out.bytes.len() });
         self.sent(origin.conn, 1);
-        self.complete(origin.conn, body, out);
         if op == code::CloseSession {
+            // What was sent behind it is not answered.
             self.hangup(origin.conn, Why::Finished, out);
         }
+        self.complete(origin.conn, body, out);
     }
 
     /// The body kept for the request that heads the queue of an open connection, if there is such

@@ -34,7 +34,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use connect::ThrottleConfig;
+pub use connect::{SaslConfig, ThrottleConfig};
 pub use front::{Config, ConnectionInfo, Front, Latency, Stats};
 
 use crate::types::{ConnId, SessionId, Xid};

@@ -42,7 +42,7 @@ pub(super) struct Pending {
     pub op: i32,
     pub waiting: Waiting,
     pub since: Instant,
-    /// A local request's body; empty for the others.
+    /// A local request's body, or the reply's that is decided; empty for the others.
     pub body: Vec<u8>,
     next: u32,
 }

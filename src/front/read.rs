@@ -67,10 +67,6 @@ impl Read<'_> {
             Request::RemoveWatches(request) => self.check_watches(&request, true),
             Request::MultiRead(request) => self.multi_read(request.iter(), frame),
             Request::WhoAmI(_) => self.who_am_i(frame),
-            Request::Sasl(_) => {
-                frame.null_buffer();
-                Ok(())
-            }
             Request::Ping(_) | Request::SetWatches(_) | Request::SetWatches2(_) => Ok(()),
             other => unreachable!("{other:?} is not answered by a front alone"),
         }

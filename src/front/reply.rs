@@ -126,6 +126,15 @@ pub(super) fn header(out: &mut Vec<u8>, xid: Xid, zxid: i64, error: ErrorCode) {
     Frame::start(out, xid, zxid).fail(error);
 }
 
+/// A header and a body that were decided when the request came.
+pub(super) fn decided(out: &mut Vec<u8>, xid: Xid, zxid: i64, error: ErrorCode, body: &[u8]) {
+    let frame = Frame::start(out, xid, zxid);
+    let at = frame.start + HEADER_BYTES;
+    frame.out[at..at + 4].copy_from_slice(&error.code().to_be_bytes());
+    frame.out.extend_from_slice(body);
+    frame.finish();
+}
+
 /// A watch event (client-protocol 7.3).
 pub(super) fn event(out: &mut Vec<u8>, zxid: i64, kind: ChangeKind, path: &str) {
     /// SyncConnected: the only state that a server sends.

@@ -5,6 +5,7 @@
 
 mod address;
 pub mod auth;
+pub mod digest_md5;
 pub mod tracker;
 
 pub use tracker::{Owner, Tracker};

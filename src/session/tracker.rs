@@ -124,11 +124,17 @@ impl Tracker {
         timeout_ms: i32,
         owner: Owner,
     ) -> Option<Option<Owner>> {
+        let due = self.bucket_after(timeout_ms);
         let state = self.sessions.get_mut(&session).filter(|state| !state.closing)?;
-        // Apache's standalone server goes on with the newly negotiated timeout.
+        // Apache's standalone server goes on with the newly negotiated timeout, a shorter one too.
         state.timeout_ms = timeout_ms;
+        state.due = due;
+        if due < state.queued_in {
+            // Its entry in the later bucket is skipped when that comes due.
+            state.queued_in = due;
+            self.buckets.entry(due).or_default().push(session);
+        }
         let before = state.owner.replace(owner);
-        self.touch(session);
         Some(before.filter(|before| *before != owner))
     }
 

@@ -20,7 +20,8 @@ pub fn net(config: &Config) -> net::Config {
     }
 }
 
-pub fn front(config: &Config, shard: ShardId, fronts: usize) -> front::Config {
+/// `nonce_key` is random, and the same for all fronts of a process or not.
+pub fn front(config: &Config, shard: ShardId, fronts: usize, nonce_key: [u8; 16]) -> front::Config {
     let enforced = config.auth.enforce_auth_enabled || config.auth.session_require_sasl;
     let mut schemes = config.auth.enforce_auth_schemes.clone();
     if config.auth.session_require_sasl {
@@ -37,6 +38,12 @@ pub fn front(config: &Config, shard: ShardId, fronts: usize) -> front::Config {
         outstanding_max: outstanding.div_ceil(fronts).max(1),
         auth: auth(config),
         enforce_schemes: if enforced { schemes } else { Vec::new() },
+        sasl: config.auth.sasl_users.as_ref().map(|users| front::SaslConfig {
+            users: users.iter().map(|(user, word)| (user.clone(), word.0.clone())).collect(),
+            super_users: config.auth.sasl_super_users.clone(),
+            keeps_failed: config.auth.allow_sasl_failed_clients,
+            nonce_key,
+        }),
         throttle: front::ThrottleConfig {
             tokens: config.throttle.tokens.div_ceil(u32::try_from(fronts).expect("few fronts")),
             fill_ms: u64::from(config.throttle.fill_time_ms),
@@ -96,7 +103,7 @@ fn auth(config: &Config) -> auth::Config {
         x509: has(AuthProvider::X509),
         x509_super_user: auth.x509_super_user.clone(),
         sasl: has(AuthProvider::Sasl),
-        sasl_any: None,
+        sasl_any: auth.sasl_any.clone(),
         ensemble: has(AuthProvider::Ensemble)
             .then(|| auth::Ensemble { names: auth.ensemble_names.clone() }),
     }

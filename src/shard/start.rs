@@ -99,9 +99,10 @@ pub fn start(config: &Config) -> Result<Running, Error> {
         warn!("{note}");
     }
     let mut replica = recover(config, &mut store)?;
+    let nonce_key = random()?;
     let fronts = (0..arrangement.fronts()).map(|shard| {
         let shard = ShardId(u16::try_from(shard).expect("SHARDS_MAX is small"));
-        let config = settings::front(config, shard, arrangement.fronts());
+        let config = settings::front(config, shard, arrangement.fronts(), nonce_key);
         (shard, Front::new(config, replica.reader(), clock::now()))
     });
     let fronts: Vec<_> = fronts.collect();

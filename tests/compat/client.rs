@@ -1,6 +1,7 @@
 //! One connection of a transcript: frames out, frames in, and what each answers.
 
 use super::ops::Op;
+use super::sasl::Sasl;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -46,6 +47,7 @@ pub struct Client {
     unsent: Vec<u8>,
     pub expected: VecDeque<Expected>,
     next_xid: i32,
+    pub sasl: Sasl,
     pub is_established: bool,
     pub is_muted: bool,
     pub is_closed: bool,
@@ -62,6 +64,7 @@ impl Client {
             unsent: Vec::new(),
             expected: VecDeque::new(),
             next_xid: 1,
+            sasl: Sasl::default(),
             is_established: false,
             is_muted: false,
             is_closed: false,
@@ -114,7 +117,7 @@ impl Client {
                 return Received::Silence;
             }
             self.socket.set_read_timeout(Some(left)).expect("a timeout above zero can be set");
-            let mut bytes = [0; 64 * 1024];
+            let mut bytes = vec![0; 64 * 1024];
             match self.socket.read(&mut bytes) {
                 Ok(0) => self.is_closed = true,
                 Ok(count) => self.unread.extend(&bytes[..count]),

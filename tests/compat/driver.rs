@@ -6,6 +6,7 @@
 use super::client::{Client, Expected, Received};
 use super::four_letter;
 use super::ops::{self, Op};
+use super::sasl::JaasFile;
 use super::server::{Options, Running, Server};
 use super::show::{self, Fields, Sessions};
 use super::words::{self, Word};
@@ -36,6 +37,7 @@ pub const CONNECT: i32 = -10;
 pub struct Driver {
     server: Server,
     running: Option<Running>,
+    jaas: Option<JaasFile>,
     clients: BTreeMap<String, Client>,
     sessions: Sessions,
     next_barrier: i32,
@@ -49,6 +51,7 @@ impl Driver {
         Driver {
             server,
             running: None,
+            jaas: None,
             clients: BTreeMap::new(),
             sessions: Sessions::new(),
             next_barrier: BARRIER_XID,
@@ -70,7 +73,7 @@ impl Driver {
             let words = words::parse(line);
             let (name, rest) = words.split_first().expect("a command has words");
             let name = name.text();
-            if self.is_global(name) {
+            if is_global(name) {
                 self.global(name, rest, &mut lines)?;
                 continue;
             }
@@ -92,10 +95,6 @@ impl Driver {
         }
         self.barrier(&mut lines);
         Ok(if lines.is_empty() { "nothing".to_string() } else { lines.join("\n") })
-    }
-
-    fn is_global(&self, name: &str) -> bool {
-        matches!(name, "server" | "4lw" | "sleep" | "restart")
     }
 
     fn global(
@@ -144,6 +143,12 @@ impl Driver {
                 Some(flag) => options.flags.push(flag.to_string()),
                 None if *setting == "barriers=off" => self.has_barriers = false,
                 None if *setting == "zxids=off" => self.shows_zxids = false,
+                None if *setting == "jaas" => {
+                    let file = JaasFile::write();
+                    let flag = format!("java.security.auth.login.config={}", file.0.display());
+                    options.flags.push(flag);
+                    self.jaas = Some(file);
+                }
                 None => options.config.push((*setting).to_string()),
             }
         }
@@ -198,6 +203,13 @@ impl Driver {
                 let millis = u64::try_from(words[0].number()).expect("no negative wait");
                 let frames = words.get(1).map_or(1, Word::number);
                 waits.push((name.to_string(), Duration::from_millis(millis), frames));
+            }
+            "saslAnswer" => {
+                let words: Vec<&str> = words.iter().map(Word::text).collect();
+                let answer = self.client(name).sasl.answer(&words);
+                let op = ops::by_name("sasl").expect("sasl is an operation");
+                let body = ops::encode(op, &[Word::Text(answer.into_bytes())]);
+                self.request(name, op, xid, &body);
             }
             "op" => {
                 let code = i32::try_from(words[0].number()).expect("an opcode is an int");
@@ -381,6 +393,7 @@ impl Driver {
             self.note(false, op.name, op.code, frame);
         }
         let text = match error {
+            0 if op.name == "sasl" => self.client(name).sasl.show(body),
             0 => show::body(op, body, &self.sessions),
             _ if body.is_empty() => String::new(),
             _ => format!("hex={}", show::hex(body)),
@@ -439,6 +452,11 @@ impl Driver {
         let name = name.to_string();
         self.seen.push(Seen { name, is_request, code, payload: payload.to_vec() });
     }
+}
+
+/// Is this a command to the rig, not to a connection?
+fn is_global(name: &str) -> bool {
+    matches!(name, "server" | "4lw" | "sleep" | "restart")
 }
 
 /// `HEX… replies=N`: the bytes, and how many frames should come back. Without `replies` one frame

@@ -38,14 +38,15 @@ pub fn lines() -> Vec<Line> {
         if path.extension().is_none_or(|extension| extension != "hex") {
             continue;
         }
+        let place = path.display();
         let text = fs::read_to_string(&path).expect("golden files are readable");
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let words: Vec<&str> = line.split(' ').collect();
-            let [_name, direction, code, hex] = words[..] else { panic!("{path:?}: {line}") };
-            assert!(matches!(direction, "req" | "rep"), "{path:?}: {line}");
+            let [_name, direction, code, hex] = words[..] else { panic!("{place}: {line}") };
+            assert!(matches!(direction, "req" | "rep"), "{place}: {line}");
             lines.push(Line {
                 is_request: direction == "req",
-                code: code.parse().unwrap_or_else(|_| panic!("{path:?}: {line}")),
+                code: code.parse().unwrap_or_else(|_| panic!("{place}: {line}")),
                 payload_bytes: hex.len() / 2,
             });
         }
@@ -76,7 +77,8 @@ pub fn record() -> Result<(), String> {
     }
     for (name, lines) in files {
         let path = golden_folder().join(format!("{name}.hex"));
-        fs::write(&path, lines.join("\n") + "\n").map_err(|why| format!("{path:?}: {why}"))?;
+        fs::write(&path, lines.join("\n") + "\n")
+            .map_err(|why| format!("{}: {why}", path.display()))?;
     }
     Ok(())
 }

@@ -21,9 +21,10 @@ impl Report {
             let (head, tail) = element.split_once('>').expect("a tag ends");
             let name = format!("{}.{}", attribute(head, "classname"), attribute(head, " name"));
             // A test without a remark is one tag; others hold their remarks inside.
-            let inside = match head.ends_with('/') {
-                true => "",
-                false => tail.split_once("</testcase>").map_or(tail, |(inside, _)| inside),
+            let inside = if head.ends_with('/') {
+                ""
+            } else {
+                tail.split_once("</testcase>").map_or(tail, |(inside, _)| inside)
             };
             let outcome = if inside.contains("<failure ") || inside.contains("<error ") {
                 Outcome::Failed

@@ -47,8 +47,8 @@ const ALONE: &str = "this release runs one server, alone";
 const NO_TLS: &str = "TLS comes in a later release";
 /// Why a key of the HTTP server does nothing yet.
 const NO_HTTP: &str = "the HTTP server comes in a later release; the four-letter words answer";
-/// Why a key of SASL does nothing yet.
-const NO_SASL: &str = "SASL comes in a later release";
+/// Why a key of Kerberos, or of SASL between servers, does nothing yet.
+const NO_SASL: &str = "Kerberos, and SASL between servers, come in a later release";
 /// Why a key about Java's threads does nothing.
 const NO_THREADS: &str = "there is no such thread pool; see cores";
 /// Why a key about a Java program's inside does nothing.
