@@ -500,7 +500,10 @@ impl Log {
             chain,
             durable: self.durable,
         };
-        let mut buffer = Blocks::zeroed(BLOCK_BYTES);
+        // Quiet is often: all buffers are here, and one of them serves without an allocation.
+        let mut buffer = self.buffers.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.extend_zeros(BLOCK_BYTES);
         header.encode(buffer.bytes_mut());
         self.offset += to_u64(BLOCK_BYTES);
         self.told = self.durable;
