@@ -3,13 +3,14 @@
 
 #[path = "support/loopback.rs"]
 mod loopback;
+#[path = "support/scale.rs"]
+mod scale;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loopback::{Loopback, gets, sets};
 
 fn keys() -> usize {
-    // Tiny in a test run, which only shows that the bench still works.
-    if std::env::args().any(|arg| arg == "--test") { 100 } else { 100_000 }
+    if scale::tiny() { 100 } else { 100_000 }
 }
 
 fn machines(c: &mut Criterion) {

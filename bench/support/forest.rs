@@ -17,6 +17,8 @@ const FAN: usize = 1000;
 pub struct Forest {
     pub owner: Tree,
     pub reader: Tree,
+    /// Further fronts' trees, if a bench wants them.
+    pub others: Vec<Tree>,
     pub placed: Vec<Placed>,
     pub changes: Changes,
     pub znodes: usize,
@@ -29,16 +31,27 @@ impl Forest {
         let mut owner = Tree::new(Config::default(), HashKey([3, 4]));
         let reader = owner.reader();
         let (placed, changes, path) = (Vec::new(), Changes::default(), String::new());
-        let mut forest = Self { owner, reader, placed, changes, znodes: 0, path };
+        let others = Vec::new();
+        let mut forest = Self { owner, reader, others, placed, changes, znodes: 0, path };
         forest.create("/app");
-        for number in 0..znodes {
-            if number % FAN == 0 {
-                write!(forest.path, "/app/dir-{:05}", number / FAN).expect("a string");
-                forest.create_here();
-            }
-            forest.grow();
+        for _ in 0..znodes {
+            forest.grow_with_folder();
         }
         forest
+    }
+
+    /// One more front's tree; it follows from now on.
+    pub fn add_reader(&mut self) {
+        self.others.push(self.owner.reader());
+    }
+
+    /// One more znode, and its parent if it is the first there.
+    pub fn grow_with_folder(&mut self) {
+        if self.znodes.is_multiple_of(FAN) {
+            write!(self.path, "/app/dir-{:05}", self.znodes / FAN).expect("a string");
+            self.create_here();
+        }
+        self.grow();
     }
 
     /// One more znode.
@@ -84,6 +97,9 @@ impl Forest {
         self.placed.clear();
         self.owner.apply(&header, txn, &mut self.placed, &mut self.changes);
         self.reader.follow(&header, txn, &self.placed, &mut self.changes);
+        for other in &mut self.others {
+            other.follow(&header, txn, &self.placed, &mut self.changes);
+        }
     }
 
     fn header(&self) -> TxnHeader {
