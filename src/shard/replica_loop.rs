@@ -41,14 +41,19 @@ pub struct ReplicaLoop {
 struct ToFronts<'a> {
     mesh: &'a Mesh,
     batches: &'a mut Batches,
+    stop: &'a Stop,
 }
 
 impl ToFronts<'_> {
-    /// Waits for a front that is far behind. No front waits for us, so it will catch up.
+    /// Waits for a front that is far behind. No front waits for us, so it will catch up, unless it
+    /// has ended: then the server stops, and after a while nobody is told any more.
     fn send(&self, shard: usize, mut publication: Publication) {
         let link = &self.mesh.links[shard];
         while let Err(unsent) = link.publish(publication) {
             publication = unsent;
+            if self.stop.is_overdue(clock::mono()) {
+                return;
+            }
             link.bell.ring();
             std::thread::sleep(FULL_QUEUE_PAUSE);
         }
@@ -123,8 +128,7 @@ impl ReplicaLoop {
             if now.mono >= self.ordering.replica.wake_at() {
                 self.ordering.step(now, replica::Input::Tick);
             }
-            // The log first: the disk works while the fronts are told.
-            let mut fronts = ToFronts { mesh: &self.mesh, batches: &mut self.batches };
+            let mut fronts = ToFronts { mesh: &self.mesh, batches: &mut self.batches, stop };
             while self.ordering.carry_out(&mut fronts)? {}
             self.ordering.write(&mut self.net)?;
             self.answer_questions(now);

@@ -164,11 +164,16 @@ fn bind(config: &Config) -> Result<TcpListener, Error> {
 
 fn bind_once(config: &Config) -> Result<TcpListener, Error> {
     let port = config.client.port.ok_or(Error::NoPort)?;
+    let listen = |address| {
+        let listener = net::listen(address)?;
+        net::tune(&listener, config.client.listen_backlog, config.client.tcp_keep_alive)?;
+        Ok(listener)
+    };
     if config.client.address.is_none() {
         let both = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-        match net::listen(both) {
+        match listen(both) {
             Ok(listener) => return Ok(listener),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::AddrInUse => {
                 return Err(Error::Bind { address: both, error });
             }
             // No IPv6 on this machine.
@@ -176,7 +181,7 @@ fn bind_once(config: &Config) -> Result<TcpListener, Error> {
         }
     }
     let address = config.client.socket().ok_or(Error::NoPort)?;
-    net::listen(address).map_err(|error| Error::Bind { address, error })
+    listen(address).map_err(|error| Error::Bind { address, error })
 }
 
 /// Bytes that nobody can guess.

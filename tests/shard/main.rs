@@ -1,6 +1,8 @@
 //! Whole servers inside the test's process, in both arrangements and over both back ends: real
 //! sockets, real files, a small client.
 
+#![allow(missing_docs)]
+
 #[allow(dead_code)]
 #[path = "../support/zk.rs"]
 mod zk;
