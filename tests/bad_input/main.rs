@@ -26,7 +26,7 @@ const ENGINES: [&str; 2] = ["auto", "epoll"];
 fn start(engine: &str, config: &[&str]) -> Running {
     let mut lines = vec![format!("engine={engine}"), "maxClientCnxns=0".to_owned()];
     lines.extend(config.iter().map(|line| (*line).to_owned()));
-    let options = Options { config: lines, flags: Vec::new() };
+    let options = Options { config: lines, ..Options::default() };
     Running::start(Server::Ours, &options).expect("ours starts")
 }
 

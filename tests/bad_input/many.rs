@@ -13,7 +13,7 @@ fn running_out_of_descriptors_harms_nobody_who_is_in() {
     for engine in crate::ENGINES {
         let options = Options {
             config: vec![format!("engine={engine}"), "maxClientCnxns=0".to_owned()],
-            flags: Vec::new(),
+            ..Options::default()
         };
         let running = Running::start(Server::Ours, &options).expect("ours starts");
         let mut good = Zk::connect(running.address()).expect("it serves");
@@ -44,7 +44,7 @@ fn running_out_of_descriptors_harms_nobody_who_is_in() {
 fn one_address_gets_its_share_and_no_more() {
     let mut running = start("auto", &[]);
     drop(running.stop(Duration::from_secs(10)));
-    let options = Options { config: vec!["maxClientCnxns=5".to_owned()], flags: Vec::new() };
+    let options = Options { config: vec!["maxClientCnxns=5".to_owned()], ..Options::default() };
     let running = Running::start(Server::Ours, &options).expect("ours starts");
     let inside: Vec<Zk> =
         (0..5).map(|_| Zk::connect(running.address()).expect("a share")).collect();
