@@ -39,8 +39,9 @@ pub struct DiskWritten {
 
 /// What makes each write durable by itself.
 pub(super) fn durably() -> ReadWriteFlags {
-    match crate::mutant!("log-write-not-synced") {
-        true => ReadWriteFlags::empty(),
-        false => ReadWriteFlags::DSYNC,
+    if crate::mutant!("log-write-not-synced") {
+        ReadWriteFlags::empty()
+    } else {
+        ReadWriteFlags::DSYNC
     }
 }

@@ -133,12 +133,11 @@ fn directives(text: &str) -> Option<BTreeMap<&str, String>> {
     let mut rest = text.trim_start_matches([',', ' ', '\t', '\r', '\n']);
     while !rest.is_empty() {
         let (key, after) = rest.split_once('=')?;
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => unquote(quoted)?,
-            None => {
-                let end = after.find([',', ' ', '\t', '\r', '\n']).unwrap_or(after.len());
-                (after[..end].to_owned(), &after[end..])
-            }
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            unquote(quoted)?
+        } else {
+            let end = after.find([',', ' ', '\t', '\r', '\n']).unwrap_or(after.len());
+            (after[..end].to_owned(), &after[end..])
         };
         if found.insert(key.trim(), value).is_some() {
             return None;
