@@ -175,17 +175,15 @@ enum Step {
 impl<D: Disk> Walk<'_, D> {
     fn run(&mut self) -> Result<(), Error> {
         let mut blocks = self.load(self.scan.end.segment)?;
-        let mut before: Option<(u64, Zxid, Chain)> = None;
         loop {
             let number = self.scan.end.segment;
             let bytes = blocks.bytes();
             let segment = Segment { identity: self.identity, number, bytes };
-            match self.step(&segment, &mut before)? {
+            match self.step(&segment)? {
                 Step::On => {}
                 Step::Finished => return Ok(()),
                 Step::Enter(header) => {
                     blocks = self.load(header.number)?;
-                    before = None;
                     self.scan.segments.push(info(&header));
                     let offset = SEGMENT_HEADER_BYTES;
                     self.scan.end = Position { segment: header.number, offset };
@@ -205,12 +203,8 @@ impl<D: Disk> Walk<'_, D> {
         }
     }
 
-    /// Takes one batch. `before` is the batch before it: where, and from where it went on.
-    fn step(
-        &mut self,
-        segment: &Segment,
-        before: &mut Option<(u64, Zxid, Chain)>,
-    ) -> Result<Step, Error> {
+    /// Takes one batch.
+    fn step(&mut self, segment: &Segment) -> Result<Step, Error> {
         if self.stop.is_some_and(|stop| self.scan.last >= stop) {
             return Ok(Step::Finished);
         }
@@ -222,21 +216,13 @@ impl<D: Disk> Walk<'_, D> {
         };
         self.note(batch.header.durable);
         match batch.header.kind {
-            BatchKind::Entries => {
-                *before = Some((offset, last, chain));
-                return Ok(self.take(&batch));
-            }
+            BatchKind::Entries => return Ok(self.take(segment, &batch)),
             BatchKind::Mark if batch.header.last == last => {
                 self.scan.end.offset = batch.next;
                 return Ok(Step::On);
             }
-            BatchKind::End { next } if batch.header.last <= last => {
-                if batch.header.last < last {
-                    self.take_back(segment, *before, batch.header.last);
-                }
-                if self.scan.chain == batch.header.chain {
-                    return self.on_end(next);
-                }
+            BatchKind::End { next } if batch.header.last == last && batch.chain == chain => {
+                return self.on_end(next);
             }
             BatchKind::Mark | BatchKind::End { .. } => {}
         }
@@ -244,37 +230,29 @@ impl<D: Disk> Walk<'_, D> {
         Err(corrupt(self.disk.path(Name::Segment(segment.number)), offset, fault, true))
     }
 
-    /// Counts a batch of entries, or as much of it as is not being removed.
-    fn take(&mut self, batch: &Batch) -> Step {
+    /// Counts a batch of entries: without those that the end behind it takes back (they are dead,
+    /// whatever their zxid), and without those that are being removed.
+    fn take(&mut self, segment: &Segment, batch: &Batch) -> Step {
+        let alive = match segment.header(batch.next) {
+            Ok(next) if matches!(next.kind, BatchKind::End { .. }) => {
+                next.last.min(batch.header.last)
+            }
+            Ok(_) | Err(_) => batch.header.last,
+        };
         let stop = self.stop.unwrap_or(Zxid(i64::MAX));
-        if batch.header.last <= stop {
-            self.scan.last = batch.header.last;
-            self.scan.chain = batch.chain;
-            self.scan.end.offset = batch.next;
-            return Step::On;
-        }
         for (entry, _) in Entries(batch.entries) {
-            if entry.zxid > stop {
+            if entry.zxid > alive.min(stop) {
                 break;
             }
             self.scan.last = entry.zxid;
             self.scan.chain = entry.chain_after(self.identity);
             self.scan.end.offset = batch.next;
         }
-        Step::Finished
-    }
-
-    /// An end takes back what its batch had beyond `last`.
-    fn take_back(&mut self, segment: &Segment, before: Option<(u64, Zxid, Chain)>, last: Zxid) {
-        let Some((offset, zxid, chain)) = before else { return };
-        let Ok(batch) = segment.batch(offset, zxid, chain) else { return };
-        (self.scan.last, self.scan.chain) = (zxid, chain);
-        for (entry, _) in Entries(batch.entries) {
-            if entry.zxid <= last {
-                self.scan.last = entry.zxid;
-                self.scan.chain = entry.chain_after(self.identity);
-            }
+        if alive > stop {
+            return Step::Finished;
         }
+        self.scan.end.offset = batch.next;
+        Step::On
     }
 
     /// The segment ends here and names the next.

@@ -114,7 +114,7 @@ impl<S: Server + 'static> Explorer<S> {
         for _ in 0..limits.lives {
             let disk = from.disk();
             let turns = 1 + rng.below(limits.turns);
-            let mut life = Life { depth: 0, turns, rot: false, expected: None, hooked: true };
+            let mut life = Life { depth: 0, turns, rot: None, expected: None, hooked: true };
             life.turns = turns;
             explorer.live(disk.clone(), oracle.clone(), life, &mut rng);
             if explorer.is_over() {
@@ -172,7 +172,7 @@ impl<S: Server + 'static> Explorer<S> {
                 explorer.on_change(state, &oracle, life.depth, expected.clone(), rng);
             }));
         }
-        let faulty = life.depth > 0 && !life.rot && rng.percent(self.limits.fault_percent);
+        let faulty = life.depth > 0 && life.rot.is_none() && rng.percent(self.limits.fault_percent);
         if faulty {
             let errno = [libc::ENOSPC, libc::EIO][rng.below(2)];
             let fault = Fault { after: rng.below(40), count: 1 + rng.below(20), errno };
@@ -182,7 +182,7 @@ impl<S: Server + 'static> Explorer<S> {
         let refused = self.work(&disk, &oracle, &recovering, life.turns, rng);
         match refused {
             Ok(None) => {}
-            Ok(Some(_)) if life.rot => self.count(|counts| counts.refused += 1),
+            Ok(Some(_)) if life.rot.is_some() => self.count(|counts| counts.refused += 1),
             Ok(Some(_)) if faulty => {
                 // The process has stopped. Space or disk comes back, and it starts again.
                 disk.set_fault(None);
@@ -200,7 +200,10 @@ impl<S: Server + 'static> Explorer<S> {
                 }
             }
             Ok(Some(why)) => self.fail(format!("refused to start without damage: {why}")),
-            Err(why) => self.fail(why),
+            Err(why) => match life.rot {
+                Some(rot) => self.fail(format!("{rot}: {why}")),
+                None => self.fail(why),
+            },
         }
     }
 
@@ -279,25 +282,25 @@ impl<S: Server + 'static> Explorer<S> {
         } else {
             From::Crash(state.crash(rng))
         };
-        let mut rot = false;
+        let mut rot = None;
         if let From::Crash(image) = &mut from {
             if rng.percent(self.limits.rot_percent) {
                 let what = if rng.percent(85) { image.flip(rng) } else { image.lose(rng) };
-                rot = what.is_some();
+                rot = what;
             }
         }
         self.count(|counts| {
             counts.states += 1;
             counts.by_depth[depth.min(3)] += 1;
-            counts.rotten += u64::from(rot);
+            counts.rotten += u64::from(rot.is_some());
         });
         let fork = || Rc::new(RefCell::new(oracle.borrow().clone()));
         // Half of the lives are looked into; for these recovery runs once undisturbed, to know
         // what every interrupted one must find.
-        let hooked = !rot && depth < self.limits.depth && rng.percent(50);
+        let hooked = rot.is_none() && depth < self.limits.depth && rng.percent(50);
         let turns = if rng.percent(40) { 1 + rng.below(12) } else { 0 };
         // What a killed process left in a cache may be found now and lost in the next power cut.
-        let durable = matches!(from, From::Crash(_)) && !rot;
+        let durable = matches!(from, From::Crash(_)) && rot.is_none();
         let mut expected = if durable { expected } else { None };
         if hooked && durable && expected.is_none() {
             match S::start(from.disk(), fork()) {
@@ -314,7 +317,8 @@ impl<S: Server + 'static> Explorer<S> {
 struct Life<S: Server> {
     depth: usize,
     turns: usize,
-    rot: bool,
+    /// How the disk was damaged.
+    rot: Option<String>,
     expected: Option<Rc<S::Found>>,
     hooked: bool,
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use ringkeeper::storage::block::{BLOCK_BYTES, SECTOR_BYTES};
 use ringkeeper::storage::disk::{Completion, Name};
 use ringkeeper::storage::log::{Log, LogConfig};
-use ringkeeper::storage::open::{Opened, open_disk};
+use ringkeeper::storage::open::{Opened, open_disk, truncate};
 use ringkeeper::storage::segment;
 use ringkeeper::storage::{Error, OpenConfig};
 use ringkeeper::types::{Generation, Zxid};
@@ -261,4 +261,26 @@ fn a_full_disk_starts_from_the_reserve() {
     assert!(opened.report.reserve_spent);
     assert_eq!(opened.report.last, Zxid(5));
     write_one(&mut disk, &mut opened.log, Zxid(6), b"still writing");
+}
+
+/// Four transactions of one batch, two taken back, two others in their place: a second truncation
+/// to the third must keep the new third, though the dead one still lies in the old batch.
+#[test]
+fn what_was_truncated_stays_dead_in_the_next_truncation() {
+    let mut disk = SimDisk::from_image(&Image::default());
+    let mut opened = open_disk(&mut disk, &CONFIG).expect("a healthy disk");
+    for zxid in (1..=4).map(Zxid) {
+        opened.log.append(zxid, &payload(b'a', zxid)[..100], Generation(1));
+    }
+    settle(&mut disk, &mut opened.log);
+    let mut opened = truncate(&mut disk, &CONFIG, opened.meta, Zxid(2)).expect("a healthy disk");
+    for zxid in (3..=4).map(Zxid) {
+        write_one(&mut disk, &mut opened.log, zxid, b"new");
+    }
+    let mut opened = truncate(&mut disk, &CONFIG, opened.meta, Zxid(3)).expect("a healthy disk");
+    let mut found = Vec::new();
+    while let Some((zxid, payload)) = opened.tail.next(&mut disk).expect("undamaged") {
+        found.push((zxid.0, payload == b"new"));
+    }
+    assert_eq!(found, [(1, false), (2, false), (3, true)]);
 }
