@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crossbeam::channel::{Receiver, bounded};
 use glommio::{LocalExecutorBuilder, Placement};
 
 use super::Error;
@@ -77,11 +78,15 @@ impl Engine {
             Backend::Uring { .. } => {
                 let placement =
                     cpu.map_or(Placement::Unbound, |cpu| Placement::Fixed(usize::from(cpu)));
+                let (sender, result) = bounded(1);
                 let handle = executor(placement)
                     .name(name)
-                    .spawn(move || async move { work() })
+                    .spawn(move || async move {
+                        // Nobody may wait for it any more.
+                        let _ = sender.send(work());
+                    })
                     .map_err(|error| failed(error.to_string()))?;
-                Ok(Thread::Glommio(handle))
+                Ok(Thread::Glommio { result, handle })
             }
             Backend::Epoll => {
                 let builder = std::thread::Builder::new().name(name.to_owned());
@@ -104,8 +109,16 @@ fn executor(placement: Placement) -> LocalExecutorBuilder {
 /// An executor says only when it is joined that it could not start.
 fn try_executor() -> io::Result<()> {
     let other = |error: glommio::GlommioError<()>| io::Error::other(error.to_string());
-    let handle = executor(Placement::Unbound).name("probe").spawn(|| async {}).map_err(other)?;
-    handle.join().map_err(other)
+    let (sender, result) = bounded(1);
+    let task = move || async move {
+        let _ = sender.send(());
+    };
+    let handle = executor(Placement::Unbound).name("probe").spawn(task).map_err(other)?;
+    // As in `Thread::join`.
+    match result.recv() {
+        Ok(()) => Ok(()),
+        Err(_) => handle.join().map_err(other),
+    }
 }
 
 /// A CPU that does not exist, or that is not ours, is not worth a stop: the loop runs anyway.
@@ -120,8 +133,14 @@ fn pin(cpu: Option<u16>) {
 
 /// A thread that was started.
 pub enum Thread<T: Send + 'static> {
-    /// With an executor on it.
-    Glommio(glommio::ExecutorJoinHandle<T>),
+    /// With an executor on it, which is not waited for once its one task has its result:
+    /// glommio 0.9.0 can go to sleep although that task is over, and would be waited for forever.
+    Glommio {
+        /// What the task came to; nothing comes if it panicked, or if its executor did not start.
+        result: Receiver<T>,
+        /// The thread, which then knows why.
+        handle: glommio::ExecutorJoinHandle<()>,
+    },
     /// Without.
     Plain(std::thread::JoinHandle<T>),
 }
@@ -133,7 +152,13 @@ impl<T: Send + 'static> Thread<T> {
     /// It panicked, or its executor could not start.
     pub fn join(self) -> Result<T, String> {
         match self {
-            Self::Glommio(handle) => handle.join().map_err(|error| error.to_string()),
+            Self::Glommio { result, handle } => match result.recv() {
+                Ok(result) => Ok(result),
+                Err(_) => match handle.join() {
+                    Ok(()) => Err("it ended without a result".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                },
+            },
             Self::Plain(handle) => handle.join().map_err(|_| "it panicked".to_owned()),
         }
     }
