@@ -18,8 +18,10 @@ use crate::net::{Backend, probe};
 /// What an executor registers for files that we never open through it: the least it takes.
 const EXECUTOR_MEMORY_BYTES: usize = 64 << 10;
 
-/// How often an executor would look around between tasks. It has one; below 100 µs it can hang.
-const PREEMPT_TIMER: Duration = Duration::from_millis(1);
+/// When an executor would look around between tasks: never, since it has one. glommio 0.9.0 parks
+/// for ever with its first task unrun if this expires before the task is first looked at, which a
+/// busy machine needs only a millisecond for (`LocalExecutor::run_task_queues` says "nothing ran").
+const PREEMPT_TIMER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The choice, and why.
 #[derive(Clone, Debug)]
