@@ -21,7 +21,7 @@ const EXECUTOR_MEMORY_BYTES: usize = 64 << 10;
 /// When an executor would look around between tasks: never, since it has one. glommio 0.9.0 parks
 /// for ever with its first task unrun if this expires before the task is first looked at, which a
 /// busy machine needs only a millisecond for (`LocalExecutor::run_task_queues` says "nothing ran").
-const PREEMPT_TIMER: Duration = Duration::from_secs(30 * 24 * 3600);
+const PREEMPT_TIMER: Duration = Duration::from_hours(30 * 24);
 
 /// The choice, and why.
 #[derive(Clone, Debug)]
