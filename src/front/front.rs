@@ -14,7 +14,7 @@ use crate::wire::ErrorCode;
 use crate::wire::committed::{CommitBatch, Committed, Origin};
 use crate::wire::jute::{Reader, Record};
 use crate::wire::op::{self, code};
-use crate::wire::request::{Class, Request, SyncRequest};
+use crate::wire::request::{Class, Empty, Request, SyncRequest};
 use crate::wire::submission::Identity;
 use crate::wire::txn::{LoggedTxn, Txn};
 
@@ -278,7 +278,9 @@ impl Front {
                 let xid = if op == code::Ping { Xid::PING } else { xid };
                 self.ready(conn, (xid, op), Waiting::Ready { error, zxid: Some(0), hangup }, out);
             }
-            code::Ping => self.local(conn, (Xid::PING, op), body, out),
+            code::Ping => {
+                self.local(conn, (Xid::PING, op), &Request::Ping(Empty {}), body, out);
+            }
             _ => self.on_operation(conn, (xid, op), body, out),
         }
     }
@@ -297,7 +299,7 @@ impl Front {
                 out,
             );
         };
-        // Decoded here once and for all: what cannot be decoded never becomes a transaction
+        // Decoded before anything else: what cannot be decoded never becomes a transaction
         // (client-protocol 1.3, hazard).
         match Request::decode(op, &mut Reader::new(body)) {
             Err(_) => {
@@ -308,7 +310,7 @@ impl Front {
             Ok(_) if class == Class::Ordered || op == code::Sync => {
                 self.submit(conn, id, body, out);
             }
-            Ok(_) => self.local(conn, id, body, out),
+            Ok(request) => self.local(conn, id, &request, body, out),
         }
     }
 
@@ -332,11 +334,18 @@ impl Front {
     }
 
     /// Serves a read now, or behind what the connection still waits for.
-    pub(super) fn local(&mut self, conn: ConnId, id: (Xid, i32), body: &[u8], out: &mut Out) {
+    fn local(
+        &mut self,
+        conn: ConnId,
+        id: (Xid, i32),
+        request: &Request<'_>,
+        body: &[u8],
+        out: &mut Out,
+    ) {
         let connection = self.connection(conn).expect("the caller has it");
         let identities = Arc::clone(&connection.identities);
         if connection.queue.is_empty() {
-            self.serve(conn, id, &identities, body, out);
+            self.serve(conn, id.0, &identities, request, out);
             self.answered(conn, self.now.mono);
         } else {
             self.queue(conn, id, Waiting::Local(identities), body);
@@ -386,7 +395,9 @@ impl Front {
                 Waiting::Ordered => return,
                 Waiting::Local(identities) => {
                     let body = self.requests.take_body(queue);
-                    self.serve(conn, id, &identities, &body, out);
+                    let request = Request::decode(id.1, &mut Reader::new(&body));
+                    let request = request.expect("it was decoded when it came");
+                    self.serve(conn, id.0, &identities, &request, out);
                     self.pop(conn, body);
                     self.answered(conn, since);
                 }
@@ -420,9 +431,9 @@ impl Front {
     fn serve(
         &mut self,
         conn: ConnId,
-        (xid, op): (Xid, i32),
+        xid: Xid,
         identities: &Arc<[Identity]>,
-        body: &[u8],
+        request: &Request<'_>,
         out: &mut Out,
     ) {
         let session = self.connection(conn).expect("the caller has it").session;
@@ -435,7 +446,7 @@ impl Front {
             session,
         };
         let start = out.bytes.len();
-        let frames = read.serve(xid, op, body, &mut out.bytes);
+        let frames = read.serve(xid, request, &mut out.bytes);
         let bytes = start..out.bytes.len();
         out.list.push(Output::Reply { conn, bytes });
         self.sent(conn, frames);

@@ -10,7 +10,7 @@ use crate::tree::{AclId, ChangeKind, NodeId, Tree};
 use crate::types::{ConnId, SessionId, Xid};
 use crate::watch::{Mode, WatcherType, Watches};
 use crate::wire::ErrorCode;
-use crate::wire::jute::{Reader, Seq};
+use crate::wire::jute::Seq;
 use crate::wire::op::code;
 use crate::wire::request::{
     AddWatchRequest, CheckWatchesRequest, GetEphemeralsRequest, PathRequest, ReadRequest, Request,
@@ -31,20 +31,22 @@ pub(super) struct Read<'a> {
 impl Read<'_> {
     /// Appends the reply, and events that a re-registration has found before it. Returns how many
     /// frames that were.
-    pub fn serve(&mut self, xid: Xid, op: i32, body: &[u8], out: &mut Vec<u8>) -> u64 {
-        let mut events = 0;
+    pub fn serve(&mut self, xid: Xid, request: &Request<'_>, out: &mut Vec<u8>) -> u64 {
         let zxid = self.tree.last_zxid().0;
-        if op == code::SetWatches || op == code::SetWatches2 {
-            events = match self.catch_up(op, body, out) {
-                Ok(events) => events,
-                Err(error) => {
-                    reply::header(out, xid, zxid, error);
-                    return 1;
-                }
-            };
-        }
+        let caught_up = match request {
+            Request::SetWatches(request) => self.catch_up(&with_persistent(request), out),
+            Request::SetWatches2(request) => self.catch_up(request, out),
+            _ => Ok(0),
+        };
+        let events = match caught_up {
+            Ok(events) => events,
+            Err(error) => {
+                reply::header(out, xid, zxid, error);
+                return 1;
+            }
+        };
         let mut frame = Frame::start(out, xid, zxid);
-        match self.answer(op, body, &mut frame) {
+        match self.answer(request, &mut frame) {
             Ok(()) => frame.finish(),
             Err(error) => frame.fail(error),
         }
@@ -52,19 +54,18 @@ impl Read<'_> {
     }
 
     /// Appends the reply's body.
-    fn answer(&mut self, op: i32, body: &[u8], frame: &mut Frame<'_>) -> Result<(), ErrorCode> {
-        let request = Request::decode(op, &mut Reader::new(body));
-        match request.map_err(|_| ErrorCode::MarshallingError)? {
-            Request::GetData(request) => self.get_data(&request, frame),
-            Request::Exists(request) => self.exists(&request, frame),
-            Request::GetChildren(request) => self.get_children(&request, false, frame),
-            Request::GetChildren2(request) => self.get_children(&request, true, frame),
-            Request::GetAcl(request) => self.get_acl(&request, frame),
-            Request::GetAllChildrenNumber(request) => self.get_all_children_number(&request, frame),
-            Request::GetEphemerals(request) => self.get_ephemerals(&request, frame),
-            Request::AddWatch(request) => self.add_watch(&request, frame),
-            Request::CheckWatches(request) => self.check_watches(&request, false),
-            Request::RemoveWatches(request) => self.check_watches(&request, true),
+    fn answer(&mut self, request: &Request<'_>, frame: &mut Frame<'_>) -> Result<(), ErrorCode> {
+        match request {
+            Request::GetData(request) => self.get_data(request, frame),
+            Request::Exists(request) => self.exists(request, frame),
+            Request::GetChildren(request) => self.get_children(request, false, frame),
+            Request::GetChildren2(request) => self.get_children(request, true, frame),
+            Request::GetAcl(request) => self.get_acl(request, frame),
+            Request::GetAllChildrenNumber(request) => self.get_all_children_number(request, frame),
+            Request::GetEphemerals(request) => self.get_ephemerals(request, frame),
+            Request::AddWatch(request) => self.add_watch(request, frame),
+            Request::CheckWatches(request) => self.check_watches(request, false),
+            Request::RemoveWatches(request) => self.check_watches(request, true),
             Request::MultiRead(request) => self.multi_read(request.iter(), frame),
             Request::WhoAmI(_) => self.who_am_i(frame),
             Request::Ping(_) | Request::SetWatches(_) | Request::SetWatches2(_) => Ok(()),
@@ -247,24 +248,11 @@ impl Read<'_> {
     }
 
     /// Registers what a client had, and tells what it missed (client-protocol 7.5).
-    fn catch_up(&mut self, op: i32, body: &[u8], out: &mut Vec<u8>) -> Result<u64, ErrorCode> {
-        let request = Request::decode(op, &mut Reader::new(body));
-        let request = match request.map_err(|_| ErrorCode::MarshallingError)? {
-            Request::SetWatches(SetWatchesRequest { relative_zxid, data, exist, child }) => {
-                let persistent_recursive = Seq::EMPTY;
-                let persistent = Seq::EMPTY;
-                SetWatches2Request {
-                    relative_zxid,
-                    data,
-                    exist,
-                    child,
-                    persistent,
-                    persistent_recursive,
-                }
-            }
-            Request::SetWatches2(request) => request,
-            other => unreachable!("{other:?} is not a re-registration"),
-        };
+    fn catch_up(
+        &mut self,
+        request: &SetWatches2Request<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<u64, ErrorCode> {
         let since = request.relative_zxid;
         let lists = [
             &request.data,
@@ -324,6 +312,19 @@ impl Read<'_> {
         } else {
             Err(ErrorCode::NoAuth)
         }
+    }
+}
+
+/// The older re-registration as the newer one, which knows two kinds of watch more.
+fn with_persistent<'a>(request: &SetWatchesRequest<'a>) -> SetWatches2Request<'a> {
+    let SetWatchesRequest { relative_zxid, data, exist, child } = request.clone();
+    SetWatches2Request {
+        relative_zxid,
+        data,
+        exist,
+        child,
+        persistent: Seq::EMPTY,
+        persistent_recursive: Seq::EMPTY,
     }
 }
 

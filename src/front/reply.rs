@@ -3,12 +3,14 @@
 //! Everything is appended to one buffer of the turn, length first; nothing is built beside it.
 
 use crate::tree::{ChangeKind, OpResult};
-use crate::types::{SessionId, Xid};
+use crate::types::{SessionId, Xid, Zxid};
 use crate::wire::ErrorCode;
 use crate::wire::connect;
+use crate::wire::frame;
 use crate::wire::jute::{Record, Writer};
 use crate::wire::multi::{self, MultiHeader, MultiResult};
 use crate::wire::op::code;
+use crate::wire::reply::{self as wire, ReplyHeader, event};
 use crate::wire::stat::Stat;
 use crate::wire::txn::{LoggedTxn, MultiTxn, Txn};
 
@@ -24,18 +26,14 @@ pub(super) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// Starts a reply without an error.
     pub fn start(out: &'a mut Vec<u8>, xid: Xid, zxid: i64) -> Self {
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&xid.0.to_be_bytes());
-        out.extend_from_slice(&zxid.to_be_bytes());
-        out.extend_from_slice(&[0; 4]);
+        let start = frame::begin(out);
+        ok(xid, zxid).encode(&mut Writer::new(out));
         Self { out, start }
     }
 
     /// The body is complete.
     pub fn finish(self) {
-        let length = i32::try_from(self.out.len() - self.start - 4).expect("replies fit 2 GiB");
-        self.out[self.start..self.start + 4].copy_from_slice(&length.to_be_bytes());
+        frame::end(self.out, self.start);
     }
 
     /// There is no body after all, but this error.
@@ -51,8 +49,12 @@ impl<'a> Frame<'a> {
         self.finish();
     }
 
+    fn writer(&mut self) -> Writer<'_> {
+        Writer::new(self.out)
+    }
+
     pub fn int(&mut self, value: i32) {
-        self.out.extend_from_slice(&value.to_be_bytes());
+        self.writer().i32(value);
     }
 
     /// The count of a vector; returns where it stands, for [`Frame::set_count`].
@@ -66,33 +68,22 @@ impl<'a> Frame<'a> {
     }
 
     pub fn buffer(&mut self, bytes: Option<&[u8]>) {
-        match bytes {
-            None => self.null_buffer(),
-            Some(bytes) => {
-                self.int(i32::try_from(bytes.len()).expect("buffers fit a frame"));
-                self.out.extend_from_slice(bytes);
-            }
-        }
-    }
-
-    pub fn null_buffer(&mut self) {
-        self.int(-1);
+        self.writer().buffer(bytes);
     }
 
     pub fn string(&mut self, text: &str) {
-        self.buffer(Some(text.as_bytes()));
+        self.writer().text(text);
     }
 
     pub fn stat(&mut self, stat: &Stat) {
-        stat.encode(&mut Writer::new(self.out));
+        stat.encode(&mut self.writer());
     }
 
     /// The header of one result of a multi, to be filled by [`Frame::set_multi_header`].
     pub fn multi_header(&mut self, kind: i32) -> usize {
-        self.int(kind);
-        self.out.push(0);
-        self.int(0);
-        self.out.len() - 9
+        let at = self.out.len();
+        MultiHeader { kind, done: false, err: 0 }.encode(&mut self.writer());
+        at
     }
 
     /// Completes a result: its kind, or the error in place of its body.
@@ -108,47 +99,39 @@ impl<'a> Frame<'a> {
 
     /// A result that is an error: told twice, as Apache does.
     pub fn multi_error(&mut self, code: i32) {
-        self.int(-1);
-        self.out.push(0);
-        self.int(code);
-        self.int(code);
+        MultiResult::Error(code).encode(&mut self.writer());
     }
 
     pub fn multi_end(&mut self) {
-        self.int(-1);
-        self.out.push(1);
-        self.int(-1);
+        MultiHeader::END.encode(&mut self.writer());
     }
+}
+
+/// The header of a reply without an error.
+fn ok(xid: Xid, zxid: i64) -> ReplyHeader {
+    ReplyHeader { xid, zxid: Zxid(zxid), err: 0 }
 }
 
 /// A bare header.
 pub(super) fn header(out: &mut Vec<u8>, xid: Xid, zxid: i64, error: ErrorCode) {
-    Frame::start(out, xid, zxid).fail(error);
+    wire::header_only(out, ReplyHeader { err: error.code(), ..ok(xid, zxid) });
 }
 
 /// A header and a body that were decided when the request came.
 pub(super) fn decided(out: &mut Vec<u8>, xid: Xid, zxid: i64, error: ErrorCode, body: &[u8]) {
-    let frame = Frame::start(out, xid, zxid);
-    let at = frame.start + HEADER_BYTES;
-    frame.out[at..at + 4].copy_from_slice(&error.code().to_be_bytes());
-    frame.out.extend_from_slice(body);
-    frame.finish();
+    let header = ReplyHeader { err: error.code(), ..ok(xid, zxid) };
+    wire::with_body(out, header, |out| out.bytes(body));
 }
 
 /// A watch event (client-protocol 7.3).
 pub(super) fn event(out: &mut Vec<u8>, zxid: i64, kind: ChangeKind, path: &str) {
-    /// SyncConnected: the only state that a server sends.
-    const STATE: i32 = 3;
-    let mut frame = Frame::start(out, Xid::EVENT, zxid);
-    frame.int(match kind {
-        ChangeKind::Created => 1,
-        ChangeKind::Deleted => 2,
-        ChangeKind::DataChanged => 3,
-        ChangeKind::ChildrenChanged => 4,
-    });
-    frame.int(STATE);
-    frame.string(path);
-    frame.finish();
+    let kind = match kind {
+        ChangeKind::Created => event::CREATED,
+        ChangeKind::Deleted => event::DELETED,
+        ChangeKind::DataChanged => event::DATA_CHANGED,
+        ChangeKind::ChildrenChanged => event::CHILDREN_CHANGED,
+    };
+    wire::watcher_event(out, Zxid(zxid), kind, path);
 }
 
 /// The answer to a handshake: a ConnectResponse, which has no header. Session 0 with timeout 0
@@ -166,11 +149,9 @@ pub(super) fn handshake(
         password: if session == SessionId::NONE { [0; 16] } else { connect::password(session) },
         read_only: read_only_byte.then_some(false),
     };
-    let start = out.len();
-    out.extend_from_slice(&[0; 4]);
+    let start = frame::begin(out);
     response.encode(&mut Writer::new(out));
-    let length = i32::try_from(out.len() - start - 4).expect("37 bytes");
-    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    frame::end(out, start);
 }
 
 /// The answer to a sync: the path as it was sent, even null.

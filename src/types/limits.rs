@@ -39,9 +39,6 @@ pub const LOG_BATCHES_IN_FLIGHT_MAX: usize = 4;
 /// Inputs that a loop takes before replies go out.
 pub const INPUTS_PER_TURN_MAX: usize = 4096;
 
-/// Depth of a znode's path, in components.
-pub const PATH_DEPTH_MAX: usize = 4096;
-
 const _: () = assert!(OUTBOUND_BYTES_PAUSE < OUTBOUND_BYTES_PER_CONN_MAX);
 const _: () = assert!(FRAME_BYTES_DEFAULT_MAX < OUTBOUND_BYTES_PER_CONN_MAX);
 const _: () = assert!(REQUESTS_PER_CONN_MAX <= SUBMISSIONS_PER_SHARD_MAX);
