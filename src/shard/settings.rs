@@ -22,11 +22,6 @@ pub fn net(config: &Config) -> net::Config {
 
 /// `nonce_key` is random, and the same for all fronts of a process or not.
 pub fn front(config: &Config, shard: ShardId, fronts: usize, nonce_key: [u8; 16]) -> front::Config {
-    let enforced = config.auth.enforce_auth_enabled || config.auth.session_require_sasl;
-    let mut schemes = config.auth.enforce_auth_schemes.clone();
-    if config.auth.session_require_sasl {
-        schemes.push("sasl".to_owned());
-    }
     let outstanding = to_usize(config.limits.global_outstanding_limit);
     front::Config {
         shard,
@@ -37,7 +32,12 @@ pub fn front(config: &Config, shard: ShardId, fronts: usize, nonce_key: [u8; 16]
         ),
         outstanding_max: outstanding.div_ceil(fronts).max(1),
         auth: auth(config),
-        enforce_schemes: if enforced { schemes } else { Vec::new() },
+        // `sessionRequireClientSASLAuth` has become part of these when the file was checked.
+        enforce_schemes: if config.auth.enforce_auth_enabled {
+            config.auth.enforce_auth_schemes.clone()
+        } else {
+            Vec::new()
+        },
         sasl: config.auth.sasl_users.as_ref().map(|users| front::SaslConfig {
             users: users.iter().map(|(user, word)| (user.clone(), word.0.clone())).collect(),
             super_users: config.auth.sasl_super_users.clone(),
